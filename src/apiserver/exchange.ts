@@ -1,0 +1,52 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable, Writable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { UserInfo } from '../auth/user.ts';
+import type { RequestInfo } from './request-info.ts';
+
+export type HeaderValue = string | number | readonly string[];
+export type Headers = Record<string, HeaderValue>;
+
+/**
+ * One request and its answer, the same over HTTP/1.1 and HTTP/2. Header names are lower case.
+ * Exactly one of `respond`, `stream` and `upgrade` is used, once.
+ */
+export interface Exchange {
+  readonly method: string;
+  /** Decoded once by the URL parser; never contains `.` or `..` segments or encoded slashes. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly socket: TLSSocket;
+  /** Aborts when the client goes away or the request's deadline passes. */
+  readonly signal: AbortSignal;
+  /** The whole body. @throws {ApiError} `RequestEntityTooLarge` */
+  body(): Promise<Uint8Array>;
+  /** The body as it arrives, for proxies. */
+  bodyStream(): Readable;
+  /** A header for the answer, whichever way it is given. */
+  setHeader(name: string, value: HeaderValue): void;
+  respond(status: number, headers: Headers, body?: Uint8Array | string): void;
+  /** Sends the headers at once; the caller writes and ends. `write` returning false means: wait for `drain`. */
+  stream(status: number, headers: Headers): Writable;
+  /** Present where the client asked for an HTTP/1.1 upgrade. Taking it makes the caller own the socket. */
+  readonly upgrade: Upgrade | undefined;
+}
+
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: TLSSocket;
+  /** Bytes that came behind the request head. */
+  readonly head: Buffer;
+}
+
+/** A request after authentication, authorization and routing. */
+export interface RequestContext {
+  readonly exchange: Exchange;
+  readonly info: RequestInfo;
+  readonly user: UserInfo;
+  /** Adds a `Warning` header to the answer. */
+  warn(message: string): void;
+  /** Adds to the audit event. */
+  annotate(key: string, value: string): void;
+}

@@ -1,0 +1,61 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type { Counter, Gauge, Histogram };
+
+export interface MetricOptions {
+  /** As upstream names it where upstream has it, for example `apiserver_request_total`. */
+  name: string;
+  help: string;
+  /** @default none */
+  labels?: readonly string[];
+}
+
+/**
+ * The metrics of one component. There is no global registry: several clusters live in one process.
+ * Asking twice for one name gives the same metric.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  counter({ name, help, labels = [] }: MetricOptions): Counter<string> {
+    const known = this.#registry.getSingleMetric(name);
+    if (known) return known as Counter<string>; // names are unique to one kind of metric
+    return new Counter({ name, help, labelNames: [...labels], registers: [this.#registry] });
+  }
+
+  /** `collect` sets the value at each scrape, for figures that something else already counts. */
+  gauge(options: MetricOptions & { collect?: (gauge: Gauge<string>) => void }): Gauge<string> {
+    const { name, help, labels = [], collect } = options;
+    const known = this.#registry.getSingleMetric(name);
+    if (known) return known as Gauge<string>;
+    const gauge: Gauge<string> = new Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.#registry],
+      ...(collect && { collect: () => collect(gauge) }),
+    });
+    return gauge;
+  }
+
+  histogram(options: MetricOptions & { buckets: readonly number[] }): Histogram<string> {
+    const { name, help, labels = [], buckets } = options;
+    const known = this.#registry.getSingleMetric(name);
+    if (known) return known as Histogram<string>;
+    return new Histogram({
+      name,
+      help,
+      labelNames: [...labels],
+      buckets: [...buckets],
+      registers: [this.#registry],
+    });
+  }
+
+  /** The Prometheus text format, version 0.0.4. */
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
+
+/** The media type of {@link Metrics.render}. */
+export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';

@@ -1,0 +1,16 @@
+import { dump, load, loadAll } from 'js-yaml';
+
+/** One YAML or JSON document as plain data. @throws an error with line and column where it cannot be read */
+export function parseYaml(text: string): unknown {
+  return load(text);
+}
+
+/** All documents of a stream, empty ones left out. */
+export function parseYamlDocuments(text: string): unknown[] {
+  return loadAll(text).filter((document: unknown) => document !== null && document !== undefined);
+}
+
+/** Block style, no anchors, keys in the object's own order. */
+export function formatYaml(value: unknown): string {
+  return dump(value, { noRefs: true, lineWidth: -1 });
+}
