@@ -6,6 +6,8 @@ export interface ResourceRef {
   readonly group: string;
   readonly version: string;
   readonly resource: string;
+  /** Filled into objects that are sent without their type, as items of a list may be. */
+  readonly kind?: string;
 }
 
 /** One object, or with `subresource` a part of it. */
@@ -36,6 +38,20 @@ export type PatchType =
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** Of the call with its retries; of a watch, until its headers. @default the client's */
+  readonly timeoutMs?: number;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** Asks for `PartialObjectMetadata`: objects without spec and status. */
+  readonly metadataOnly?: boolean;
+}
+
+export interface WatchOptions extends ListOptions, ReadOptions {
+  /** Asks for the present objects first and a bookmark after them (WatchList). */
+  readonly sendInitialEvents?: boolean;
+  /** After which the server is asked to end the watch. */
+  readonly timeoutSeconds?: number;
 }
 
 export interface RawRequest {
@@ -59,8 +75,8 @@ export interface RawResponse {
  */
 export interface ApiClient extends AsyncDisposable {
   readonly server: string;
-  get<T extends KubeObject>(resource: ResourceRef, ref: ObjectRef, options?: CallOptions): Promise<T>;
-  list<T extends KubeObject>(resource: ResourceRef, options?: ListOptions & CallOptions): Promise<KubeList<T>>;
+  get<T extends KubeObject>(resource: ResourceRef, ref: ObjectRef, options?: ReadOptions): Promise<T>;
+  list<T extends KubeObject>(resource: ResourceRef, options?: ListOptions & ReadOptions): Promise<KubeList<T>>;
   create<T extends KubeObject>(
     resource: ResourceRef,
     object: T,
@@ -87,11 +103,15 @@ export interface ApiClient extends AsyncDisposable {
       readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
     },
   ): Promise<void>;
-  /** One watch, until the server ends it. `Informer` keeps one going. */
-  watch<T extends KubeObject>(
+  /** Deletes all that the list selects, in one namespace. */
+  deleteCollection(
     resource: ResourceRef,
-    options: ListOptions & CallOptions & { readonly sendInitialEvents?: boolean },
-  ): AsyncIterable<WatchEvent<T>>;
+    options?: ListOptions & CallOptions & { readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' },
+  ): Promise<void>;
+  /** One watch, until the server ends it or the connection is to drain. `Informer` keeps one going. */
+  watch<T extends KubeObject>(resource: ResourceRef, options: WatchOptions): AsyncIterable<WatchEvent<T>>;
   /** Any request, any answer: nothing is thrown for a status. */
   request(request: RawRequest, options?: CallOptions): Promise<RawResponse>;
+  /** Opens a new connection for the next call: calls in flight finish on the old one, watches on it end as if the server had ended them. */
+  rotate(): void;
 }
