@@ -18,6 +18,11 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== readFileSync(lock, 'ut
   copyFileSync(lock, stamp);
 }
 
+if (!existsSync(at('generated/descriptions.json'))) {
+  const node = existsSync(at('node_modules/.bin/node')) ? at('node_modules/.bin/node') : process.execPath;
+  spawnSync(node, [at('scripts/generate-descriptions.ts')], { stdio: 'inherit' });
+}
+
 if (
   !(process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch)) &&
   Number(process.versions.node.split('.')[0]) < 24

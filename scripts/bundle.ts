@@ -1,0 +1,53 @@
+/**
+ * Builds `dist/` for publishing: Node strips types only outside `node_modules`, so a package carries JavaScript.
+ *
+ *     dist/fairlead.mjs        the command
+ *     dist/testing.mjs         `fairlead/testing`
+ *     dist/sqlite-worker.mjs   the storage engine's worker
+ *     dist/types/              declarations of `fairlead/testing`
+ *     dist/descriptions.json   texts of `kubectl explain`
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+rmSync(dist, { recursive: true, force: true });
+
+await build({
+  absWorkingDir: root,
+  entryPoints: [
+    { in: 'src/cli/main.ts', out: 'fairlead' },
+    { in: 'src/testing/index.ts', out: 'testing' },
+    { in: 'src/storage/sqlite/worker.ts', out: 'sqlite-worker' },
+  ],
+  outdir: dist,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  splitting: true,
+  packages: 'external',
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  logLevel: 'warning',
+});
+
+run(process.execPath, ['scripts/generate-descriptions.ts']);
+const descriptions = join(root, 'generated', 'descriptions.json');
+if (existsSync(descriptions)) copyFileSync(descriptions, join(dist, 'descriptions.json'));
+
+run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json']);
+for (const file of globSync('types/**/*.d.ts', { cwd: dist })) {
+  const path = join(dist, file);
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll(/(from '[^']+|import\('[^']+)\.ts'/g, "$1.js'"));
+}
+
+function run(command: string, args: string[]): void {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
