@@ -29,11 +29,12 @@ export class KeyIndex {
     const at = Math.max(this.#chunkOf(record.key), 0);
     const chunk = this.#chunks[at];
     if (!chunk) {
-      this.#chunks.push({ records: [record], live: 0 });
+      this.#chunks.push({ records: [record], live: record.head.entry ? 1 : 0 });
       return;
     }
     const { records } = chunk;
     records.splice(lowerBound(records, record.key), 0, record);
+    if (record.head.entry) chunk.live++;
     if (records.length <= maxChunkRecords) return;
     // Keys often arrive in order: then full chunks stay behind instead of half-full ones.
     const last = at === this.#chunks.length - 1 && records.at(-1) === record;
@@ -53,7 +54,7 @@ export class KeyIndex {
     if (chunk.records.length === 0) this.#chunks.splice(at, 1);
   }
 
-  /** Notes that an inserted key began (+1) or ceased (-1) to exist. */
+  /** Notes that a key which is here exists again (+1) or no longer (-1). */
   addLive(key: string, change: 1 | -1): void {
     const chunk = this.#chunks[this.#chunkOf(key)];
     if (chunk) chunk.live += change;

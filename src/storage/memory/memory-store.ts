@@ -113,7 +113,7 @@ class MemoryStore implements Store {
       leaseId,
     };
     this.#append(record, key, entry);
-    if (!previous) this.#index.addLive(key, 1);
+    if (record && !previous) this.#index.addLive(key, 1);
     this.#publish({ type: 'put', entry, previous });
     return revision;
   }
