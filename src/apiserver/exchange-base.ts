@@ -1,0 +1,65 @@
+import type { TLSSocket } from 'node:tls';
+import type { Headers, HeaderValue } from './exchange.ts';
+import { decodePath } from './request-info.ts';
+
+const noQuery = new URLSearchParams();
+
+/** What HTTP/1.1 and HTTP/2 exchanges share: the target, answer headers, and the signal. */
+export abstract class ExchangeBase {
+  readonly method: string;
+  readonly url: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly socket: TLSSocket;
+  readonly #rawQuery: string;
+  #query: URLSearchParams | undefined;
+  #abort: AbortController | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+  #closed = false;
+  protected readonly answerHeaders: Headers = {};
+
+  /** @throws {ApiError} `BadRequest` for a path that is not canonical */
+  constructor(init: {
+    method: string;
+    url: string;
+    headers: Readonly<Record<string, string | string[] | undefined>>;
+    socket: TLSSocket;
+  }) {
+    this.method = init.method;
+    this.url = init.url;
+    this.headers = init.headers;
+    this.socket = init.socket;
+    const mark = init.url.indexOf('?');
+    this.#rawQuery = mark < 0 ? '' : init.url.slice(mark + 1);
+    this.path = decodePath(mark < 0 ? init.url : init.url.slice(0, mark));
+  }
+
+  get query(): URLSearchParams {
+    if (this.#rawQuery === '') return noQuery;
+    this.#query ??= new URLSearchParams(this.#rawQuery);
+    return this.#query;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#aborted) this.#abort.abort(this.#aborted.reason);
+    return this.#abort.signal;
+  }
+
+  setHeader(name: string, value: HeaderValue): void {
+    this.answerHeaders[name] = value;
+  }
+
+  /** The deadline passed, or the server gives up on this request. */
+  abort(reason: unknown): void {
+    this.#aborted ??= { reason };
+    this.#abort?.abort(reason);
+  }
+
+  /** The stream is gone; called once by the listener. */
+  protected closed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.abort(new DOMException('The client went away', 'AbortError'));
+  }
+}

@@ -1,0 +1,89 @@
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Readable, Writable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
+import { ExchangeBase } from './exchange-base.ts';
+import { readBody } from './request-body.ts';
+
+/** An exchange on one HTTP/2 stream, through the bare stream API. */
+export class Http2Exchange extends ExchangeBase implements Exchange {
+  readonly upgrade: Upgrade | undefined = undefined;
+  readonly #stream: ServerHttp2Stream;
+  readonly #session: ServerHttp2Session;
+  #responded = false;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, socket: TLSSocket) {
+    super({ method: headers[':method'] ?? '', url: headers[':path'] ?? '', headers, socket });
+    this.#stream = stream;
+    // A server stream has a session from its first event on.
+    this.#session = stream.session as ServerHttp2Session;
+    stream.on('close', () => this.closed());
+  }
+
+  get responded(): boolean {
+    return this.#responded;
+  }
+
+  body(): Promise<Uint8Array> {
+    return readBody(this.#stream, this.headers['content-length'] as string | undefined);
+  }
+
+  bodyStream(): Readable {
+    return this.#stream;
+  }
+
+  respond(status: number, headers: Headers, body: Uint8Array | string = ''): void {
+    this.#responded = true;
+    if (this.#stream.closed || this.#stream.destroyed) return;
+    const bodiless = body.length === 0 || this.method === 'HEAD';
+    this.#stream.respond({ ':status': status, ...this.answerHeaders, ...headers }, { endStream: bodiless });
+    if (!bodiless) this.#stream.end(body);
+  }
+
+  stream(status: number, headers: Headers): Writable {
+    this.#responded = true;
+    if (!this.#stream.closed && !this.#stream.destroyed) {
+      this.#stream.respond({ ':status': status, ...this.answerHeaders, ...headers });
+    }
+    return this.#stream;
+  }
+
+  events(status: number, headers: Headers): EventSink {
+    this.stream(status, headers);
+    return new Http2EventSink(this.#stream);
+  }
+
+  closeConnection(): void {
+    this.#session.close();
+  }
+}
+
+class Http2EventSink implements EventSink {
+  readonly #stream: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  write({ bytes }: SharedBytes): boolean {
+    if (this.#stream.destroyed || this.#stream.closed) return true; // `onClose` tells
+    return this.#stream.write(bytes);
+  }
+
+  end(): void {
+    if (!this.#stream.destroyed) this.#stream.end();
+  }
+
+  cut(): void {
+    this.#stream.close(0x8); // CANCEL
+  }
+
+  onDrain(listener: () => void): void {
+    this.#stream.on('drain', listener);
+  }
+
+  onClose(listener: () => void): void {
+    if (this.#stream.destroyed) queueMicrotask(listener);
+    else this.#stream.once('close', listener);
+  }
+}

@@ -1,0 +1,189 @@
+import { type IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Logger } from '../lib/log.ts';
+import type { ServingCertificate } from './config.ts';
+import type { Exchange } from './exchange.ts';
+import type { ExchangeBase } from './exchange-base.ts';
+import { Http1Exchange } from './exchange-h1.ts';
+import { Http2Exchange } from './exchange-h2.ts';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly serving: ServingCertificate;
+  /** Named in the certificate request, so that clients know which certificate to show. Nothing is verified in the handshake. */
+  readonly clientCaPems: readonly string[];
+  readonly log: Logger;
+  /** Takes every request. Never rejects. */
+  readonly handle: (exchange: Exchange & ExchangeBase) => void;
+  /** A path that is not canonical, before there is an exchange. */
+  readonly refuse: (error: unknown) => { status: number; body: string };
+}
+
+export interface HttpsListener extends AsyncDisposable {
+  readonly address: AddressInfo;
+  readonly connections: number;
+  /** Takes no more connections; open ones go on and are told to end when idle. */
+  stopAccepting(): void;
+}
+
+const handshakeTimeoutMs = 10_000;
+const idleTimeoutMs = 90_000;
+const headersTimeoutMs = 32_000;
+const maxHeaderBytes = 1024 * 1024;
+
+/** Node reads all of an HTTP server's options here, which its types do not say: hence the detour over a typed constant. */
+const http1Options: ServerOptions = {
+  maxHeaderSize: maxHeaderBytes,
+  headersTimeout: headersTimeoutMs,
+  requestTimeout: 0, // each request has a deadline of its own; an upload through a proxy has none
+  keepAliveTimeout: idleTimeoutMs,
+};
+
+/** One TLS port, HTTP/2 and HTTP/1.1 by ALPN. Every request comes out as an {@link Exchange}. */
+export async function listenHttps(options: ListenerOptions): Promise<HttpsListener> {
+  const { log } = options;
+  const ca = [...options.clientCaPems];
+  const pair = options.serving.current();
+  const server = createSecureServer({
+    allowHTTP1: true,
+    cert: pair.certificatePem,
+    key: pair.keyPem,
+    ...(ca.length > 0 && { ca }),
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: handshakeTimeoutMs,
+    noDelay: true,
+    keepAlive: true,
+    // Clients cancel watches all the time; nghttp2's guard against resets would end their sessions after a thousand.
+    streamResetBurst: 1_000_000,
+    streamResetRate: 1_000_000,
+    maxSessionMemory: 1000,
+    settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: 1024 * 1024 },
+    http1Options,
+  });
+  const sockets = new Set<TLSSocket>();
+  const sessions = new Map<ServerHttp2Session, TLSSocket>();
+
+  // The listener that speaks HTTP comes behind this one and makes the session, in the same turn: `arriving` is its socket.
+  let arriving: TLSSocket | undefined;
+  server.prependListener('secureConnection', (socket) => {
+    arriving = socket;
+    sockets.add(socket);
+    socket.on('error', (error: Error) => log.debug('Connection failed', { error }));
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('session', (session) => {
+    const socket = arriving as TLSSocket; // see above
+    sessions.set(session, socket);
+    session.once('close', () => sessions.delete(session));
+    closeWhenIdle(session);
+  });
+  server.on('sessionError', (error) => log.debug('HTTP/2 session failed', { error }));
+  server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error }));
+  server.on('request', (request, response) => {
+    // Only HTTP/1.1 gets here: the compatibility layer's own 'stream' listener is taken off below.
+    serveHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+  });
+  server.removeAllListeners('stream');
+  server.on('stream', (stream, headers) => {
+    stream.on('error', (error) => log.debug('Stream failed', { error }));
+    const socket = stream.session && sessions.get(stream.session as ServerHttp2Session);
+    if (!socket) return stream.close();
+    let exchange: Http2Exchange;
+    try {
+      exchange = new Http2Exchange(stream, headers, socket);
+    } catch (error) {
+      const { status, body } = options.refuse(error);
+      stream.respond({ ':status': status, 'content-type': 'application/json' });
+      stream.end(body);
+      return;
+    }
+    options.handle(exchange);
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: TLSSocket, head: Buffer) => {
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.setHeader('connection', 'close');
+    response.once('finish', () => {
+      response.detachSocket(socket);
+      socket.end();
+    });
+    serveHttp1(request, response, { request, socket, head });
+  });
+
+  function serveHttp1(request: IncomingMessage, response: ServerResponse, upgrade?: Exchange['upgrade']): void {
+    let exchange: Http1Exchange;
+    try {
+      exchange = new Http1Exchange(request, response, upgrade);
+    } catch (error) {
+      const { status, body } = options.refuse(error);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+      return;
+    }
+    options.handle(exchange);
+  }
+
+  const reload = options.serving.onChange?.(() => {
+    try {
+      const { certificatePem, keyPem } = options.serving.current();
+      server.setSecureContext({
+        cert: certificatePem,
+        key: keyPem,
+        ...(ca.length > 0 && { ca }),
+        minVersion: 'TLSv1.2',
+      });
+      log.info('Serving certificate replaced');
+    } catch (error) {
+      log.error('Serving certificate not usable, the old one stays', { error });
+    }
+  });
+
+  await listening(server, options);
+  let stopped: Promise<void> | undefined;
+  const stopAccepting = () => {
+    stopped ??= new Promise((resolve) => {
+      server.close(() => resolve());
+    });
+    return stopped;
+  };
+  return {
+    address: server.address() as AddressInfo, // a TCP server that listens has one
+    get connections() {
+      return sockets.size;
+    },
+    stopAccepting: () => void stopAccepting(),
+    async [Symbol.asyncDispose]() {
+      reload?.[Symbol.dispose]();
+      const closed = stopAccepting();
+      for (const session of sessions.keys()) session.destroy();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function listening(server: Http2SecureServer, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Ends a session that had no stream for the idle time. A quiet watch keeps it. */
+function closeWhenIdle(session: ServerHttp2Session): void {
+  let streams = 0;
+  session.on('stream', (stream) => {
+    streams++;
+    stream.once('close', () => streams--);
+  });
+  session.setTimeout(idleTimeoutMs, () => {
+    if (streams === 0) session.close();
+  });
+}
