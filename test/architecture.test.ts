@@ -15,6 +15,7 @@ const layers = [
   ['auth'],
   ['tunnel', 'egress', 'apiserver', 'controllers', 'kubelet', 'kube-proxy'],
   ['doctor'],
+  ['cluster'],
   ['testing'],
   ['cli'],
 ];

@@ -71,7 +71,10 @@ async function rootFor(argv: readonly string[]): Promise<CommandSpec> {
 
 /** What failed and what to do next; the stack only with `-v`. */
 function report(terminal: Terminal, error: unknown, verbose: boolean): void {
-  if (!(error instanceof Error)) return terminal.error(String(error));
+  if (!(error instanceof Error)) {
+    terminal.error(String(error));
+    return;
+  }
   const causes: string[] = [];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) causes.push(cause.message);
   const fresh = causes.filter((cause) => !error.message.includes(cause));
