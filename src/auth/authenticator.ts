@@ -20,6 +20,8 @@ export type Authentication =
       readonly audiences?: readonly string[];
       /** Headers to remove before the request goes on, lower case. */
       readonly consumedHeaders?: readonly string[];
+      /** Headers to put in the place of what was sent: a WebSocket request's subprotocols without the token among them. */
+      readonly rewrittenHeaders?: Readonly<Record<string, string>>;
       /** Sent to the client as `Warning` headers. */
       readonly warnings?: readonly string[];
       /** Milliseconds since the epoch after which this identity must be proved again. */
