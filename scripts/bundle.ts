@@ -21,7 +21,7 @@ await build({
   entryPoints: [
     { in: 'src/cli/main.ts', out: 'fairlead' },
     { in: 'src/testing/index.ts', out: 'testing' },
-    { in: 'src/storage/sqlite/worker.ts', out: 'sqlite-worker' },
+    { in: 'src/storage/sqlite/sqlite-worker.ts', out: 'sqlite-worker' },
   ],
   outdir: dist,
   outExtension: { '.js': '.mjs' },

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { ApiClient } from '../client/client.ts';
+import type { ClientConfig } from '../client/client-config.ts';
 import { connectApi } from '../client/connect.ts';
 import { clientConfigOf, contextName, loadKubeconfig, parseKubeconfig } from '../client/kubeconfig.ts';
 import { type ClusterPaths, clusterPaths } from '../cluster/cluster-directory.ts';
@@ -24,18 +25,27 @@ export function parseCluster(options: OptionValues): { name: string; paths: Clus
   return { name, paths: clusterPaths(options.text('dataDir') ?? defaultDataDirectory(name)) };
 }
 
+/** A connection and what it was made from. */
+export interface ClusterConnection {
+  readonly client: ApiClient;
+  readonly config: ClientConfig;
+}
+
 /**
  * A client for commands about a running cluster: by its data directory where that is on this machine, otherwise by the kubeconfig context
  * `fairlead-<name>`, or whatever `--kubeconfig` names as current.
  * @throws {CommandError} with what to run first
  */
-export async function connectToCluster(options: OptionValues): Promise<ApiClient> {
+export async function connectToCluster(options: OptionValues): Promise<ClusterConnection> {
+  const config = await clientConfig(options);
+  return { client: connectApi(config), config };
+}
+
+async function clientConfig(options: OptionValues): Promise<ClientConfig> {
   const { name, paths } = parseCluster(options);
   const file = options.text('kubeconfig');
   if (file === undefined && existsSync(paths.adminKubeconfig)) {
-    return connectApi(
-      clientConfigOf(parseKubeconfig(readFileSync(paths.adminKubeconfig, 'utf8'), paths.adminKubeconfig)),
-    );
+    return clientConfigOf(parseKubeconfig(readFileSync(paths.adminKubeconfig, 'utf8'), paths.adminKubeconfig));
   }
   const config = await loadKubeconfig({ env: process.env, ...(file !== undefined && { path: file }) });
   const context = file === undefined ? contextName(name) : undefined;
@@ -44,5 +54,5 @@ export async function connectToCluster(options: OptionValues): Promise<ApiClient
       hint: 'fairlead up',
     });
   }
-  return connectApi(clientConfigOf(config, context));
+  return clientConfigOf(config, context);
 }
