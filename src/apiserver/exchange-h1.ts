@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { separateIdentityHeaders } from '../auth/identity-headers.ts';
 import type { EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
 import { ExchangeBase } from './exchange-base.ts';
 import { readBody } from './request-body.ts';
@@ -16,7 +17,7 @@ export class Http1Exchange extends ExchangeBase implements Exchange {
     super({
       method: request.method ?? '',
       url: request.url ?? '',
-      headers: request.headers,
+      headers: separateIdentityHeaders(request.headers, request.rawHeaders),
       socket: request.socket as TLSSocket, // the listener speaks TLS only
     });
     this.#request = request;

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { separateIdentityHeaders } from '../auth/identity-headers.ts';
 import type { EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
 import { ExchangeBase } from './exchange-base.ts';
 import { readBody } from './request-body.ts';
@@ -12,8 +13,19 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
   readonly #session: ServerHttp2Session;
   #responded = false;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, socket: TLSSocket) {
-    super({ method: headers[':method'] ?? '', url: headers[':path'] ?? '', headers, socket });
+  /** @param rawHeaders name, value, name, value … as they came */
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+    socket: TLSSocket,
+  ) {
+    super({
+      method: headers[':method'] ?? '',
+      url: headers[':path'] ?? '',
+      headers: separateIdentityHeaders(headers, rawHeaders),
+      socket,
+    });
     this.#stream = stream;
     // A server stream has a session from its first event on.
     this.#session = stream.session as ServerHttp2Session;

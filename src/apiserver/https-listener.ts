@@ -1,5 +1,11 @@
 import { type IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../lib/log.ts';
@@ -89,21 +95,25 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
     serveHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
   });
   server.removeAllListeners('stream');
-  server.on('stream', (stream, headers) => {
-    stream.on('error', (error) => log.debug('Stream failed', { error }));
-    const socket = stream.session && sessions.get(stream.session as ServerHttp2Session);
-    if (!socket) return stream.close();
-    let exchange: Http2Exchange;
-    try {
-      exchange = new Http2Exchange(stream, headers, socket);
-    } catch (error) {
-      const { status, body } = options.refuse(error);
-      stream.respond({ ':status': status, 'content-type': 'application/json' });
-      stream.end(body);
-      return;
-    }
-    options.handle(exchange);
-  });
+  // the types do not know the fourth argument
+  server.on(
+    'stream',
+    (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[] = []) => {
+      stream.on('error', (error) => log.debug('Stream failed', { error }));
+      const socket = stream.session && sessions.get(stream.session as ServerHttp2Session);
+      if (!socket) return stream.close();
+      let exchange: Http2Exchange;
+      try {
+        exchange = new Http2Exchange(stream, headers, rawHeaders, socket);
+      } catch (error) {
+        const { status, body } = options.refuse(error);
+        stream.respond({ ':status': status, 'content-type': 'application/json' });
+        stream.end(body);
+        return;
+      }
+      options.handle(exchange);
+    },
+  );
   server.on('upgrade', (request: IncomingMessage, socket: TLSSocket, head: Buffer) => {
     const response = new ServerResponse(request);
     response.assignSocket(socket);
