@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { silentLogger } from '../../../lib/log.ts';
+import type { ContainerConfig, ContainerInstance, Runtime } from '../runtime.ts';
+import type { Isolation } from './isolation.ts';
+import { probeIsolation } from './isolation.ts';
+import { openProcessRuntime } from './process-runtime.ts';
+
+const isolation = await probeIsolation();
+const modes: Isolation[] = [
+  { mode: 'plain', reason: 'test', terminals: isolation.terminals },
+  ...(isolation.mode === 'root' ? [isolation] : []),
+];
+
+for (const mode of modes) {
+  test(`${mode.mode}: a container runs, its output is logged in CRI's format, and its exit code is kept`, async () => {
+    await using bed = await openBed(mode);
+    const id = await bed.start({ command: ['sh', '-c', 'echo out; echo err >&2; printf part; exit 3'] });
+    const ended = await bed.exited(id);
+    assert.equal(ended.state.phase === 'exited' && ended.state.exitCode, 3);
+    assert.equal(ended.state.phase === 'exited' && ended.state.reason, 'Error');
+    const lines = (await readFile(ended.logPath, 'utf8')).trimEnd().split('\n').sort(byContent);
+    assert.deepEqual(
+      lines.map((line) => line.split(' ').slice(1).join(' ')),
+      ['stderr F err', 'stdout F out', 'stdout F part'],
+    );
+    assert.match(lines[0] ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z /);
+  });
+
+  test(`${mode.mode}: environment names that no shell allows, working directory and volumes reach the program`, async () => {
+    await using bed = await openBed(mode);
+    const volume = join(bed.directory, 'volume');
+    await writeFile(volume, 'content');
+    const id = await bed.start({
+      command: ['bash', '-c', 'env | grep ^data-1; echo $A; cat "$FAIRLEAD_ROOT/etc/app/file"; pwd'],
+      env: { 'data-1': 'x', A: 'a b "c"' },
+      workingDir: '/tmp',
+      mounts: [{ hostPath: volume, containerPath: '/etc/app/file', readOnly: true }],
+    });
+    const ended = await bed.exited(id);
+    assert.equal(await output(ended), 'data-1=x\na b "c"\ncontent/tmp\n');
+  });
+
+  test(`${mode.mode}: stop sends the signal, then kills after the grace`, async () => {
+    await using bed = await openBed(mode);
+    const polite = await bed.start({
+      command: ['sh', '-c', 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.05; done'],
+    });
+    await bed.logged(polite, 'up');
+    await bed.runtime.stopContainer(polite, { graceMs: 60_000 });
+    assert.equal(exitCode(bed.get(polite)), 7);
+    assert.match(await output(bed.get(polite)), /bye/);
+    const stubborn = await bed.start({ command: ['sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.05; done'] });
+    await bed.logged(stubborn, 'up');
+    await bed.runtime.stopContainer(stubborn, { graceMs: 10 });
+    assert.equal(exitCode(bed.get(stubborn)), 137);
+  });
+
+  test(`${mode.mode}: an agent that comes back finds what runs, what it missed, and how it ended`, async () => {
+    await using bed = await openBed(mode);
+    const id = await bed.start({
+      command: ['sh', '-c', 'echo before; while [ ! -e /tmp/go-$MARK ]; do sleep 0.02; done; echo after; exit 5'],
+      env: { MARK: bed.mark },
+    });
+    const short = await bed.start({ command: ['sh', '-c', 'read line; exit 0'], stdin: true });
+    await bed.logged(id, 'before');
+    await bed.restart();
+    assert.equal(bed.get(id).state.phase, 'running');
+    await bed.exec(id, ['touch', `/tmp/go-${bed.mark}`]);
+    await bed.leave();
+    // The container ends while no agent runs; its supervisor keeps the rest.
+    await bed.recover();
+    assert.equal(exitCode(await bed.exited(id)), 5);
+    assert.equal(await output(bed.get(id)), 'before\nafter\n');
+    assert.equal(bed.get(short).state.phase, 'running');
+    await rm(`/tmp/go-${bed.mark}`, { force: true });
+  });
+
+  test(`${mode.mode}: exec gives output, input and the exit code, and ends with its client`, async () => {
+    await using bed = await openBed(mode);
+    const id = await bed.start({ command: ['sleep', '1000'], env: { A: 'b' } });
+    assert.deepEqual(await bed.exec(id, ['sh', '-c', 'cat; echo $A; echo e >&2; exit 9'], 'input\n'), {
+      code: 9,
+      out: 'input\nb\n',
+      err: 'e\n',
+    });
+    assert.equal((await bed.exec(id, ['no-such-program'])).code, 127);
+    const controller = new AbortController();
+    const running = bed.runtime.exec(id, { command: ['sleep', '1000'], tty: false, signal: controller.signal });
+    controller.abort();
+    assert.equal(await running, 137);
+  });
+
+  test(`${mode.mode}: a program that is missing is a start error with code 128`, async () => {
+    await using bed = await openBed(mode);
+    const failed = bed.start({ command: ['no-such-program'] });
+    await assert.rejects(failed, {
+      name: 'RuntimeError',
+      reason: 'StartError',
+      message: /"no-such-program": executable file not found/,
+    });
+    const [instance] = bed.runtime.listContainers();
+    assert.equal(exitCode(await bed.exited(instance?.id ?? '')), 128);
+  });
+
+  test(`${mode.mode}: attach carries both ways and half-close ends a container's stdin when it is read once`, async () => {
+    await using bed = await openBed(mode);
+    const id = await bed.start({ command: ['cat'], stdin: true, stdinOnce: true });
+    const stdout = new PassThrough();
+    const signal = new AbortController().signal;
+    const attached = bed.runtime.attach(id, { stdin: Readable.from([Buffer.from('hello')]), stdout, signal });
+    assert.equal(await text(stdout), 'hello');
+    await attached;
+    assert.equal(exitCode(await bed.exited(id)), 0);
+  });
+
+  test(`${mode.mode}: a terminal for exec and for the container itself`, { skip: !mode.terminals }, async () => {
+    await using bed = await openBed(mode);
+    const id = await bed.start({ command: ['sh', '-c', 'test -t 0 && test -t 1 && echo yes'], tty: true });
+    assert.equal((await output(await bed.exited(id))).trim(), 'yes');
+    const other = await bed.start({ command: ['sleep', '1000'] });
+    const stdout = new PassThrough();
+    const sizes = (async function* () {
+      yield { width: 99, height: 33 };
+    })();
+    const code = bed.runtime.exec(other, {
+      command: ['sh', '-c', 'read x; stty size; exit 4'],
+      tty: true,
+      stdin: Readable.from([Buffer.from('\n')]),
+      stdout,
+      resizes: sizes,
+      signal: new AbortController().signal,
+    });
+    assert.match(await text(stdout), /33 99/);
+    assert.equal(await code, 4);
+  });
+}
+
+test('a private root has its own processes and files, and nothing of the host is written', {
+  skip: isolation.mode !== 'root',
+}, async () => {
+  await using bed = await openBed(isolation);
+  const id = await bed.start({
+    command: ['sh', '-c', 'echo $$ > /etc/mine; cat /etc/mine; hostname; ls /proc | grep -c "^[0-9]"; sleep 1000'],
+  });
+  await bed.logged(id, 'web-0');
+  assert.equal((await bed.exec(id, ['cat', '/etc/mine'])).code, 0);
+  await assert.rejects(readFile('/etc/mine'), { code: 'ENOENT' });
+});
+
+test('an unknown image without a command says what to do', async () => {
+  await using bed = await openBed({ mode: 'plain', reason: '', terminals: false });
+  const pulled = bed.runtime.pullImage({ image: 'nginx:1.27', pullPolicy: 'Always', hasCommand: false });
+  await assert.rejects(pulled, { reason: 'ErrImagePull', message: /--process-image nginx=\/path\/to\/program/ });
+  await assert.rejects(bed.runtime.pullImage({ image: 'A B', pullPolicy: '', hasCommand: true }), {
+    reason: 'InvalidImageName',
+  });
+});
+
+test('a port in the pod is reached at its address', async () => {
+  await using bed = await openBed({ mode: 'plain', reason: '', terminals: false });
+  const server = createServer((socket) => socket.end('hi')).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  assert.ok(address && typeof address === 'object');
+  const stream = await bed.runtime.openPort(bed.sandboxId, address.port, { signal: new AbortController().signal });
+  assert.equal(await text(stream), 'hi');
+  stream.end();
+  await new Promise((resolve) => server.close(resolve));
+  const refused = bed.runtime.openPort(bed.sandboxId, address.port, { signal: new AbortController().signal });
+  await assert.rejects(refused, { name: 'RuntimeError', reason: 'NotFound' });
+});
+
+const plainConfig: ContainerConfig = {
+  name: 'main',
+  attempt: 0,
+  image: 'host',
+  command: ['true'],
+  args: [],
+  workingDir: '',
+  env: {},
+  mounts: [],
+  tty: false,
+  stdin: false,
+  stdinOnce: false,
+  stopSignal: 'TERM',
+  terminationMessagePath: '',
+  hash: '',
+};
+
+/** A process runtime in a directory of its own, with one sandbox. */
+async function openBed(mode: Isolation) {
+  const directory = await mkdtemp(join(tmpdir(), 'fairlead-process-'));
+  const open = (onDispose: 'stop' | 'leave') =>
+    openProcessRuntime({
+      directory: join(directory, 'run'),
+      version: '0',
+      images: {},
+      onDispose,
+      log: silentLogger,
+      isolation: mode,
+    });
+  let runtime: Runtime = await open('leave');
+  const sandbox = await runtime.runSandbox({
+    pod: { namespace: 'default', name: 'web-0', uid: 'u' },
+    hostname: 'web-0',
+    ip: '127.0.0.1',
+    logDirectory: join(directory, 'logs'),
+    annotations: {},
+    labels: {},
+    hostAliases: [],
+  });
+  let attempt = 0;
+  const get = (id: string): ContainerInstance => {
+    const found = runtime.listContainers().find((container) => container.id === id);
+    assert.ok(found, `container ${id} is listed`);
+    return found;
+  };
+  const bed = {
+    directory,
+    mark: sandbox.id.slice(0, 12),
+    sandboxId: sandbox.id,
+    get runtime() {
+      return runtime;
+    },
+    get,
+    async start(config: Partial<ContainerConfig>): Promise<string> {
+      const id = await runtime.createContainer(sandbox.id, { ...plainConfig, attempt: attempt++, ...config });
+      await runtime.startContainer(id);
+      return id;
+    },
+    exited: (id: string) => {
+      const { promise, resolve } = Promise.withResolvers<ContainerInstance>();
+      const look = () => get(id).state.phase === 'exited' && resolve(get(id));
+      const subscription = runtime.subscribe(look);
+      look();
+      return promise.finally(() => subscription[Symbol.dispose]());
+    },
+    async logged(id: string, what: string): Promise<void> {
+      const sink = new PassThrough();
+      const controller = new AbortController();
+      void runtime.attach(id, { stdout: sink, signal: controller.signal }).catch(() => {});
+      let seen = await readFile(get(id).logPath, 'utf8').catch(() => '');
+      for await (const chunk of seen.includes(what) ? [] : sink) {
+        seen += String(chunk);
+        if (seen.includes(what)) break;
+        if ((await readFile(get(id).logPath, 'utf8')).includes(what)) break;
+      }
+      controller.abort();
+    },
+    async exec(id: string, command: string[], input?: string) {
+      const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+      const [out, err] = [text(stdout), text(stderr)];
+      const stdin = input === undefined ? {} : { stdin: Readable.from([Buffer.from(input)]) };
+      const code = await runtime.exec(id, {
+        command,
+        tty: false,
+        ...stdin,
+        stdout,
+        stderr,
+        signal: new AbortController().signal,
+      });
+      return { code, out: await out, err: await err };
+    },
+    leave: () => runtime[Symbol.asyncDispose](),
+    async recover(): Promise<void> {
+      runtime = await open('leave');
+      await runtime.recover();
+    },
+    async restart(): Promise<void> {
+      await bed.leave();
+      await bed.recover();
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await runtime.removeSandbox(sandbox.id);
+      await runtime[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+      const left = execFileSync('sh', ['-c', `ps -eo args | grep -F ${directory} | grep -v grep || true`], {
+        encoding: 'utf8',
+      });
+      assert.equal(left, '', 'nothing is left running');
+    },
+  };
+  return bed;
+}
+
+async function output(container: ContainerInstance): Promise<string> {
+  const lines = (await readFile(container.logPath, 'utf8')).trimEnd().split('\n');
+  const content = lines.map((line) => line.split(' ').slice(3).join(' '));
+  return `${content.join('\n')}\n`;
+}
+
+function exitCode({ state }: ContainerInstance): number | undefined {
+  return state.phase === 'exited' ? state.exitCode : undefined;
+}
+
+function byContent(a: string, b: string): number {
+  return a.slice(31).localeCompare(b.slice(31));
+}
