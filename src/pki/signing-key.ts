@@ -1,5 +1,6 @@
-import type { KeyObject } from 'node:crypto';
-import { type KeyPair, publicKeyId } from './key.ts';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { ConfigError } from '../lib/config-error.ts';
+import { formatPrivateKey, type KeyPair, parsePrivateKey, publicKeyId } from './key.ts';
 
 /** Signature algorithms of tokens. There is no symmetric one and no `none`. */
 export type JwtAlgorithm = 'ES256' | 'ES384' | 'ES512' | 'RS256';
@@ -15,6 +16,8 @@ export interface VerificationKey {
 /** The key that signs service account tokens. */
 export interface SigningKey extends VerificationKey {
   readonly privateKey: KeyObject;
+  /** PKCS#8. */
+  readonly privateKeyPem: string;
 }
 
 /** @throws {TypeError} for a kind of key that no token is signed with */
@@ -23,7 +26,27 @@ export function toVerificationKey(publicKey: KeyObject): VerificationKey {
 }
 
 export function toSigningKey({ privateKey, publicKey }: KeyPair): SigningKey {
-  return { ...toVerificationKey(publicKey), privateKey };
+  return { ...toVerificationKey(publicKey), privateKey, privateKeyPem: formatPrivateKey(privateKey) };
+}
+
+/** Reads `--service-account-signing-key-file`. @throws {ConfigError} */
+export function parseSigningKey(pem: string): SigningKey {
+  return read('private key', () => toSigningKey(parsePrivateKey(pem)));
+}
+
+/** Reads a public key, or takes that of a private key or certificate: `--service-account-key-file`. @throws {ConfigError} */
+export function parseVerificationKey(pem: string): VerificationKey {
+  return read('key', () => toVerificationKey(createPublicKey(pem)));
+}
+
+/** OpenSSL's own errors are left out: they may quote what they were given. */
+function read<T>(what: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof TypeError && !('code' in error)) throw new ConfigError(error.message, { cause: error });
+    throw new ConfigError(`The service account key file holds no ${what} that can be read`);
+  }
 }
 
 function algorithmOf(key: KeyObject): JwtAlgorithm {
