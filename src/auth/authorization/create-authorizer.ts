@@ -114,5 +114,5 @@ function rulesWith(
       errors.push('node authorizer does not support user rule resolution');
     }
   }
-  return { rules, incomplete: incomplete || errors.length > 0, errors };
+  return { rules, incomplete, errors };
 }

@@ -1,3 +1,5 @@
+import { ApiError } from '../../api/errors.ts';
+import { parseFieldSelector } from '../../api/field-selector-parser.ts';
 import type { Pod } from '../../api/kubernetes/core-v1.ts';
 import type { ResourceSlice } from '../../api/kubernetes/resource-v1.ts';
 import type { VolumeAttachment } from '../../api/kubernetes/storage-v1.ts';
@@ -195,12 +197,14 @@ function csiNodes({ verb, subresource, name, node }: Question): Decision {
   return allow;
 }
 
-/** Whether every object that `selector` lets through has `field` equal to `value`. */
+/** Whether every object that `selector` lets through has `field` equal to `value`. Read by the parser that later filters. */
 function requires(selector: string | undefined, field: string, value: string): boolean {
-  // With escapes, what looks like a term may be part of another one's value.
-  if (selector === undefined || selector.includes('\\')) return false;
-  return selector.split(',').some((term) => {
-    const match = /^([^=!]+)==?([^=].*)$/.exec(term.trim());
-    return match !== null && match[1] === field && match[2] === value;
-  });
+  if (selector === undefined) return false;
+  try {
+    return parseFieldSelector(selector).some((term) => term.equal && term.field === field && term.value === value);
+  } catch (error) {
+    // A selector that cannot be read narrows nothing.
+    if (error instanceof ApiError) return false;
+    throw error;
+  }
 }
