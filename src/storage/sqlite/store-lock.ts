@@ -35,9 +35,16 @@ export class StoreLock implements Disposable {
   }
 }
 
-/** Creates the file for its owner alone, if it is missing. SQLite gives its journals the same mode. */
+/**
+ * Creates the file for its owner alone, if it is missing. SQLite gives its journals the same mode.
+ * An existing file is not even opened: closing it would drop every lock that this process has on it.
+ */
 export function createPrivateFile(path: string): void {
-  closeSync(openSync(path, 'a', 0o600));
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
 }
 
 function readHolder(pidPath: string): string | undefined {

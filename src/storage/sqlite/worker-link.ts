@@ -17,7 +17,9 @@ export class WorkerLink {
   #onFailure: (error: StoreError) => void = () => {};
 
   private constructor(options: WorkerOptions) {
-    this.#worker = new Worker(workerUrl(), { name: 'fairlead-store', workerData: options });
+    // The process's own options may be none that a worker takes, such as `--input-type`.
+    const execArgv = ['--disable-warning=ExperimentalWarning'];
+    this.#worker = new Worker(workerUrl(), { name: 'fairlead-store', workerData: options, execArgv });
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('error', (error) =>
       this.#fail(new StoreError('Failed', 'The store worker crashed', { cause: error })),
