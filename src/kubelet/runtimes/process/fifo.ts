@@ -15,8 +15,12 @@ export function holdFifo(path: string): Promise<FileHandle> {
 }
 
 /** The reading end. It ends when the last writer has closed; without a writer, after what the kernel still holds. */
-export function readFifo(path: string): Promise<Socket> {
-  return openSocket(path, constants.O_RDONLY, { readable: true, writable: false });
+export async function readFifo(path: string): Promise<Socket> {
+  const socket = await openSocket(path, constants.O_RDONLY, { readable: true, writable: false });
+  // Linux reports the end only to a reader that has seen a writer (pipe(7), poll): be one for a moment.
+  const writer = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  await writer.close();
+  return socket;
 }
 
 /** The writing end. Fails with ENXIO where nobody reads. */
