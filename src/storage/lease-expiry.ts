@@ -30,7 +30,8 @@ export class LeaseExpiry implements Disposable {
     this.#timer?.cancel.abort();
     this.#timer = undefined;
     if (this.#disposed || this.#expiresAtMs.size === 0) return;
-    const atMs = Math.min(...this.#expiresAtMs.values());
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const expiresAtMs of this.#expiresAtMs.values()) atMs = Math.min(atMs, expiresAtMs);
     const cancel = new AbortController();
     this.#timer = { atMs, cancel };
     const sleepMs = Math.min(Math.max(atMs - this.#clock.now(), 0), longestSleepMs);

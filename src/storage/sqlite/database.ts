@@ -46,7 +46,9 @@ export function openDatabase(path: string): OpenDatabase {
       // Exclusive: the write-ahead log's index then lives in memory, and no other program changes the file under us.
       database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384');
       if (empty) createSchema(database);
-      database.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000');
+      database.exec(
+        'PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864',
+      );
       return {
         database,
         [Symbol.dispose]() {

@@ -13,7 +13,7 @@ import type {
 /** No page of an answer is larger than this plus one value, so that reads never hold up writes for long. */
 const maxPageBytes = 1024 * 1024;
 const maxPageRows = 500;
-const compactionStep = 1000;
+const compactionStep = 250;
 
 /** `value` column: absent unless selected. */
 type LogRow = [

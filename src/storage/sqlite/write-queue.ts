@@ -20,6 +20,8 @@ export interface WriteQueueOptions {
 
 const maxBatchWrites = 1000;
 const maxBatchBytes = 8 * 1024 * 1024;
+/** While one batch is synced, the next is on its way: neither thread waits for the other. */
+const maxBatchesInFlight = 2;
 /** Beyond this, writes are refused rather than gathered. */
 const maxQueuedWrites = 100_000;
 const maxQueuedBytes = 256 * 1024 * 1024;
@@ -30,6 +32,7 @@ export class WriteQueue {
   #queue: PendingWrite[] = [];
   #queuedBytes = 0;
   #inFlight = 0;
+  #batchesInFlight = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
@@ -49,7 +52,7 @@ export class WriteQueue {
     }
     this.#queue.push(write);
     this.#queuedBytes += write.value?.length ?? 0;
-    if (this.#inFlight === 0) this.#schedule();
+    this.#schedule();
   }
 
   /** Resolves when nothing waits any more. */
@@ -59,18 +62,19 @@ export class WriteQueue {
 
   /** After this turn of the event loop, so that what one burst of requests writes goes together. */
   #schedule(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#batchesInFlight >= maxBatchesInFlight) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#inFlight === 0) this.#sendBatch();
+      this.#sendBatch();
     });
   }
 
   #sendBatch(): void {
     const batch = this.#takeBatch();
     if (batch.length === 0) return;
-    this.#inFlight = batch.length;
+    this.#inFlight += batch.length;
+    this.#batchesInFlight++;
     const { operations, values } = pack(batch);
     this.#options
       .send(operations, values)
@@ -84,9 +88,10 @@ export class WriteQueue {
         for (const { reject } of batch) reject(error);
       })
       .finally(() => {
-        this.#inFlight = 0;
+        this.#inFlight -= batch.length;
+        this.#batchesInFlight--;
         if (this.#queue.length > 0) this.#schedule();
-        else for (const resolve of this.#idle.splice(0)) resolve();
+        else if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
       });
   }
 
