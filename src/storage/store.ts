@@ -1,6 +1,7 @@
 /**
  * The storage contract, in etcd's terms. There is one counter, the revision: every write adds one and stamps the key with it.
- * Keys are text in byte order; values are opaque bytes.
+ * Keys are text in byte order; values are opaque bytes. A value belongs to the store once it is put, and an entry's value to all who
+ * read it: neither is changed afterwards.
  *
  * Every engine holds:
  * - a write is durable when its promise resolves (the memory engine: visible), and is never lost afterwards;
@@ -11,7 +12,7 @@
 export interface Store extends AsyncDisposable {
   /** The newest revision that is durable. Starts at 1 on an empty store, as in etcd. */
   readonly revision: number;
-  /** The oldest revision that `range` and `watch` can still show. */
+  /** The oldest revision that `range` and `watch` can still show; 0 when nothing was ever forgotten. */
   readonly compactedRevision: number;
 
   get(key: string): Promise<{ revision: number; entry: Entry | undefined }>;
@@ -22,7 +23,8 @@ export interface Store extends AsyncDisposable {
   /**
    * Compare and put: writes only if the key's modification revision is `expected` (0: the key must not exist; `undefined`: whatever it is).
    * @returns the revision of this write
-   * @throws {StoreError} `Conflict` with the `current` entry, and nothing is written
+   * @throws {StoreError} `Conflict` with the `current` entry, `LeaseNotFound`, `TooLarge`, `Overrun` when too many writes wait already;
+   *   nothing is written then. After `Failed` or a crash the write may have happened or not.
    */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<number>;
 
@@ -35,12 +37,16 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Every write to keys with `prefix` after revision `after`, in order, in batches of one or more.
-   * Ending the loop, or aborting `signal`, frees the watch. A consumer that falls behind its bound ends with `Overrun`.
-   * @throws {StoreError} `Compacted` when `after` < `compactedRevision`
+   * It opens when its iteration begins. Ending the loop frees it; so does aborting `signal`, with whose reason the loop rejects.
+   * A consumer that falls behind its bound ends with `Overrun`. A revision to come is no error: what is up to it is skipped.
+   * @throws {StoreError} `Compacted` when `after` < `compactedRevision`; `Closed`, `Failed` when the store ends
    */
   watch(request: WatchRequest): AsyncIterable<readonly StoreEvent[]>;
 
-  /** Forgets history before `revision`: older ranges and watches fail with `Compacted`. */
+  /**
+   * Forgets history before `revision`: older ranges and watches fail with `Compacted`. Engines do it by themselves, too: see
+   * `auto-compaction.ts`. What is forgotten already stays so: an older revision is no error. @throws {StoreError} `FutureRevision`
+   */
   compact(revision: number): Promise<void>;
 
   /** Grants a lease; keys put with it are deleted, each as a write of its own, once it expires. */
@@ -64,7 +70,7 @@ export interface RangeRequest {
   readonly end: string;
   /** @default no limit */
   readonly limit?: number;
-  /** Show the state at this revision. @default the newest */
+  /** Show the state at this revision. @default 0: the newest */
   readonly revision?: number;
 }
 
@@ -128,7 +134,7 @@ export class StoreError extends Error {
   }
 }
 
-/** The first key after all keys that begin with `prefix` (ASCII keys). */
+/** The first key after all keys that begin with `prefix`, which is not empty and ends in ASCII. */
 export function prefixEnd(prefix: string): string {
   const last = prefix.charCodeAt(prefix.length - 1);
   return `${prefix.slice(0, -1)}${String.fromCharCode(last + 1)}`;
