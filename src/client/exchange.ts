@@ -35,7 +35,7 @@ export function openExchange(
     }
     let failure: unknown;
     let answered = false;
-    const onAbort = () => stream.close(constants.NGHTTP2_CANCEL);
+    const onAbort = () => cancel(stream);
     signal.addEventListener('abort', onAbort, { once: true });
     stream.on('error', (error) => {
       failure = error;
@@ -75,7 +75,7 @@ export function readBody(
       size += chunk.length;
       if (size <= maxBodyBytes) return void parts.push(chunk);
       failure ??= new Error(`the answer is longer than ${maxBodyBytes} bytes`);
-      stream.close(constants.NGHTTP2_CANCEL);
+      cancel(stream);
     });
     stream.once('end', () => {
       ended = true;
@@ -89,6 +89,12 @@ export function readBody(
       else reject(broken(server, failure));
     });
   });
+}
+
+/** `close` alone waits until the rest has been read. */
+export function cancel(stream: ClientHttp2Stream): void {
+  stream.close(constants.NGHTTP2_CANCEL);
+  stream.destroy();
 }
 
 export function broken(server: string, cause: unknown): ConnectionError {

@@ -5,7 +5,7 @@ import type { CallOptions, RawRequest, RawResponse } from './client.ts';
 import { type ClientConfig, currentOf } from './client-config.ts';
 import { ConnectionError } from './connection-error.ts';
 import { Deadline, pause } from './deadline.ts';
-import { broken, openExchange, readBody } from './exchange.ts';
+import { broken, cancel, openExchange, readBody } from './exchange.ts';
 import { LineDecoder } from './line-decoder.ts';
 import { SessionPool } from './session-pool.ts';
 
@@ -85,24 +85,26 @@ export class Transport implements AsyncDisposable {
         throw options.toError(await readBody(opened, { server, signal, maxBodyBytes: 1 << 20 }));
       deadline.lift();
       const { stream } = opened;
-      cut = () => stream.destroy();
+      cut = () => cancel(stream);
       if (drained) return;
-      const onAbort = () => stream.destroy();
+      const onAbort = () => cancel(stream);
       signal.addEventListener('abort', onAbort, { once: true });
+      let whole = false;
       const decoder = new LineDecoder({ maxLineBytes: maxWatchLineBytes });
       try {
         for await (const chunk of stream) {
           for (const line of decoder.push(chunk as Buffer)) yield line; // An HTTP/2 stream without encoding gives Buffers.
         }
+        whole = stream.rstCode === 0 && decoder.unfinishedBytes === 0;
       } catch (error) {
         if (drained) return;
         throw signal.aborted ? signal.reason : broken(server, error);
       } finally {
         signal.removeEventListener('abort', onAbort);
-        stream.destroy();
+        cancel(stream);
       }
       signal.throwIfAborted();
-      if (!drained && (stream.rstCode !== 0 || decoder.unfinishedBytes > 0)) throw broken(server, undefined);
+      if (!drained && !whole) throw broken(server, undefined);
     } finally {
       lease.release();
     }
