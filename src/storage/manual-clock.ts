@@ -25,12 +25,16 @@ export class ManualClock implements Clock {
         reject(signal.reason);
         return;
       }
-      const sleeper = { atMs: this.#nowMs + ms, wake: resolve };
-      this.#sleepers.add(sleeper);
       const abort = () => {
         this.#sleepers.delete(sleeper);
         reject(signal?.reason);
       };
+      const wake = () => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      const sleeper = { atMs: this.#nowMs + ms, wake };
+      this.#sleepers.add(sleeper);
       signal?.addEventListener('abort', abort, { once: true });
     });
   }
