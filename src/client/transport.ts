@@ -43,7 +43,7 @@ export class Transport implements AsyncDisposable {
   async call(request: RawRequest, options: CallOptions = {}): Promise<RawResponse> {
     const { server } = this;
     using deadline = this.#deadline(request, options);
-    return this.#retrying(request, deadline.signal, async () => {
+    return await this.#retrying(request, deadline.signal, async () => {
       const { signal } = deadline;
       const lease = await this.#pool.lease({ signal });
       try {
