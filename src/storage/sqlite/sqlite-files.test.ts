@@ -248,6 +248,15 @@ test('a store whose disk is full refuses every later call, and has what it ackno
   assert.ok(((await store.get('/a')).entry?.version ?? 0) >= result.acknowledged);
 });
 
+test('history beyond its bound is forgotten early, and the entries stay', async () => {
+  await using store = await openSqliteStore({ path: newPath(), log: silentLogger, maxHistoryRevisions: 1000 });
+  while (store.compactedRevision < 1500) {
+    await Promise.all(Array.from({ length: 100 }, (_, at) => store.put(`/a/${at % 20}`, new Uint8Array(10))));
+  }
+  assert.equal((await store.range({ start: '/', end: '0' })).count, 20);
+  await assert.rejects(store.range({ start: '/', end: '0', revision: 1000 }), { reason: 'Compacted' });
+});
+
 test('metrics count calls and show the size of the file', async () => {
   const metrics = new Metrics();
   await using store = await openSqliteStore({ path: newPath(), log: silentLogger, metrics });

@@ -38,6 +38,8 @@ export interface SqliteStoreOptions {
   readonly maxValueBytes?: number;
   /** Entries kept in memory so that events know what they replaced. @default 16 MiB */
   readonly maxCachedBytes?: number;
+  /** History beyond this many revisions is compacted early, however young it is, so that the file stays bounded. @default 1_000_000 */
+  readonly maxHistoryRevisions?: number;
 }
 
 /**
@@ -53,6 +55,7 @@ class SqliteStore implements Store {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #maxValueBytes: number;
+  readonly #maxHistoryRevisions: number;
   readonly #link: WorkerLink;
   readonly #cache: EntryCache;
   readonly #hub: WatchHub;
@@ -61,6 +64,7 @@ class SqliteStore implements Store {
   readonly #metrics: StoreMetrics;
   readonly #tasks: TaskGroup;
   #committed: StoreEvent[] = [];
+  #shrinking = false;
   #revision: number;
   #compactedRevision: number;
   #closing: Promise<void> | undefined;
@@ -69,6 +73,7 @@ class SqliteStore implements Store {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#maxValueBytes = options.maxValueBytes ?? defaultMaxValueBytes;
+    this.#maxHistoryRevisions = options.maxHistoryRevisions ?? 1_000_000;
     this.#cache = new EntryCache({ maxBytes: options.maxCachedBytes ?? 16 * 1024 * 1024 });
     this.#revision = opened.revision;
     this.#compactedRevision = opened.compactedRevision;
@@ -240,6 +245,20 @@ class SqliteStore implements Store {
     this.#committed = [];
     this.#revision = eventRevision(last);
     this.#hub.publish(events);
+    if (this.#revision - this.#compactedRevision > this.#maxHistoryRevisions) this.#shrinkHistory();
+  }
+
+  /** Drops the older half of an overlong history, a step between each two groups of writes. */
+  #shrinkHistory(): void {
+    if (this.#shrinking) return;
+    this.#shrinking = true;
+    this.#tasks.run(async () => {
+      try {
+        await this.compact(this.#revision - Math.floor(this.#maxHistoryRevisions / 2));
+      } finally {
+        this.#shrinking = false;
+      }
+    });
   }
 
   /** @returns undefined when the state that was being read has been compacted */
