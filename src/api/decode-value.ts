@@ -2,6 +2,7 @@ import type { DecodeContext } from './decode-context.ts';
 import { type Field, findModel, pointerScalars, zeroKept } from './model.ts';
 import type { JsonObject, JsonValue } from './object.ts';
 import { canonicalQuantity, parseQuantity, QuantityError } from './quantity.ts';
+import { setKey } from './set-key.ts';
 import { formatMicroTime, formatTime, parseTimestamp, timestampError } from './timestamp.ts';
 
 /** Reads one value of a known type; `undefined` means absent (or wrong, and then the context has the error). */
@@ -30,13 +31,6 @@ export function decoderFor(name: string): Decoder {
     models.set(name, decoder);
   }
   return decoder;
-}
-
-/** Sets a key that may be `__proto__`. */
-export function setKey(object: JsonObject, key: string, value: JsonValue): void {
-  if (key === '__proto__') {
-    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
-  } else object[key] = value;
 }
 
 function structDecoder(name: string): Decoder {

@@ -1,7 +1,7 @@
-import { setKey } from '../api/decode-value.ts';
 import { isJsonObject } from '../api/json-object.ts';
 import { type Field, findModel, pointerScalars, zeroKept } from '../api/model.ts';
 import type { JsonObject, JsonValue } from '../api/object.ts';
+import { setKey } from '../api/set-key.ts';
 import { ProtocolError } from '../lib/protocol-error.ts';
 import { type EmbeddedMessage, embeddedMessageOf, fieldNumber, fieldOf } from './embedded-messages.ts';
 import { type ProtobufReader, type ProtobufWriter, wireType } from './protobuf.ts';
