@@ -9,8 +9,8 @@ export abstract class ExchangeBase {
   readonly method: string;
   readonly url: string;
   readonly path: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly socket: TLSSocket;
+  #headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly #rawQuery: string;
   #query: URLSearchParams | undefined;
   #abort: AbortController | undefined;
@@ -27,11 +27,23 @@ export abstract class ExchangeBase {
   }) {
     this.method = init.method;
     this.url = init.url;
-    this.headers = init.headers;
+    this.#headers = init.headers;
     this.socket = init.socket;
     const mark = init.url.indexOf('?');
     this.#rawQuery = mark < 0 ? '' : init.url.slice(mark + 1);
     this.path = decodePath(mark < 0 ? init.url : init.url.slice(0, mark));
+  }
+
+  get headers(): Readonly<Record<string, string | string[] | undefined>> {
+    return this.#headers;
+  }
+
+  /** Credentials go no further than to who judged them. */
+  removeHeaders(names: readonly string[]): void {
+    if (!names.some((name) => name in this.#headers)) return;
+    const kept = { ...this.#headers };
+    for (const name of names) delete kept[name];
+    this.#headers = kept;
   }
 
   get query(): URLSearchParams {

@@ -81,6 +81,12 @@ export interface Strategy {
    * Without this member every deletion is at once.
    */
   gracePeriodSeconds?(object: Readonly<JsonKubeObject>, requested: number | undefined): number;
+  /** Something beyond `metadata.finalizers` keeps a deleted object, such as a namespace's `spec.finalizers`. */
+  keepsWhileDeleting?(object: Readonly<JsonKubeObject>): boolean;
+  /** The object is being marked as deleted; a namespace becomes Terminating. Changes `object`. */
+  markDeleting?(object: JsonKubeObject): void;
+  /** DELETE ignores owners and dependents, as for events. @default false */
+  readonly ignoresPropagation?: boolean;
   /** Refuses a deletion by throwing an `ApiError`. */
   checkDelete?(object: Readonly<JsonKubeObject>, options: JsonObject, context: StrategyContext): void;
 

@@ -1,0 +1,309 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { ResourceInfo } from '../api/resource-info.ts';
+import { scheme } from '../api/scheme.ts';
+import { createAuthenticator } from '../auth/authentication/create-authenticator.ts';
+import { parseStaticTokens } from '../auth/authentication/static-tokens.ts';
+import { createAuthorizer } from '../auth/authorization/create-authorizer.ts';
+import type { ObjectSource } from '../auth/object-source.ts';
+import { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { ConfigError } from '../lib/config-error.ts';
+import type { Logger } from '../lib/log.ts';
+import { Metrics, metricsContentType } from '../lib/metrics.ts';
+import { parseCertificates } from '../pki/certificate.ts';
+import { parseSigningKey, parseVerificationKey } from '../pki/signing-key.ts';
+import type { Store } from '../storage/store.ts';
+import type { Dial } from '../stream/dial.ts';
+import { createAdmission } from './admission/create-admission.ts';
+import { ensureClusterObjects } from './bootstrap/start-bootstrap.ts';
+import { CachedObjects } from './cached-objects.ts';
+import type { ApiServerConfig } from './config.ts';
+import { discoveryHandlers } from './discovery/handlers.ts';
+import { shareEventLeases } from './event-leases.ts';
+import { type HealthCheck, healthHandlers } from './health.ts';
+import { listenHttps } from './https-listener.ts';
+import { InFlight } from './in-flight.ts';
+import { InternalObjects } from './internal-objects.ts';
+import { oidcDiscoveryHandlers } from './oidc-discovery.ts';
+import { Pipeline } from './pipeline.ts';
+import { toApiError } from './respond.ts';
+import type { ConnectHandler } from './review.ts';
+import { reviewHandlers } from './review-handlers.ts';
+import { Router } from './router.ts';
+import { ServedResource } from './served-resource.ts';
+import type { ApiServices } from './services.ts';
+import { StoreFeed } from './store-feed.ts';
+import { createStrategies } from './strategies.ts';
+import { versionHandler } from './version-info.ts';
+
+export interface ApiServerDependencies {
+  readonly store: Store;
+  readonly log: Logger;
+  /** Ends the start; the running server is ended by disposal. */
+  readonly signal?: AbortSignal;
+  /** How nodes are reached. Without it, what needs a node answers 503. */
+  readonly dial?: Dial;
+  readonly clock?: Clock;
+  readonly metrics?: Metrics;
+}
+
+/** A running API server. Disposal ends watches properly, lets other requests finish and closes the port; the store stays open. */
+export interface ApiServer extends AsyncDisposable {
+  /** `https://host:port`, as clients on this machine reach it. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly objects: ObjectSource;
+  /** Resolves when `/readyz` succeeds: what every cluster has, such as its namespaces and roles, is there. */
+  readonly ready: Promise<void>;
+}
+
+/** Starts an API server: it takes requests when the promise resolves. @throws {ConfigError} */
+export async function listenApi(config: ApiServerConfig, dependencies: ApiServerDependencies): Promise<ApiServer> {
+  const { store, log, clock = systemClock, metrics = new Metrics() } = dependencies;
+  await using parts = new AsyncDisposableStack();
+  const modes = config.authorizationModes ?? ['Node', 'RBAC'];
+  checkAnonymous(config);
+
+  const served = scheme.resources.filter(({ verbs }) => verbs.includes('list'));
+  const stored = [...new Set(served.map(({ group, resource }) => scheme.storage(group, resource)))];
+  const feed = parts.use(
+    await StoreFeed.open({
+      store,
+      resources: stored,
+      bounds: {
+        windowMs: config.watch?.windowMs ?? 75_000,
+        minEvents: config.watch?.minWindowEvents ?? 100,
+        maxEvents: config.watch?.maxWindowEvents ?? 100_000,
+      },
+      bookmarkIntervalMs: config.watch?.bookmarkIntervalMs ?? 60_000,
+      clock,
+      log,
+    }),
+  );
+  const objects = new CachedObjects(feed);
+  const strategyOf = createStrategies({ config, objects, clock });
+  const resources = new Map<ResourceInfo, ServedResource>();
+  const overflows = metrics.counter({
+    name: 'apiserver_terminated_watchers_total',
+    help: 'Counter of watchers closed due to unresponsiveness.',
+    labels: ['group', 'resource'],
+  });
+  const base: ApiServices = {
+    store,
+    feed,
+    objects,
+    admission: [],
+    clock,
+    log,
+    eventLeases: shareEventLeases(store, { ttlSeconds: config.eventTtlSeconds ?? 3600, clock }),
+    resource(info) {
+      let resource = resources.get(info);
+      if (!resource) {
+        const storage = scheme.storage(info.group, info.resource);
+        resource = new ServedResource({ info, storage, cache: feed.cache(storage), strategy: strategyOf(storage) });
+        resources.set(info, resource);
+      }
+      return resource;
+    },
+    watch: {
+      maxQueueBytes: config.watch?.maxWatcherQueueBytes ?? 8 * 1024 * 1024,
+      minTimeoutSeconds: config.minRequestTimeoutSeconds ?? 1800,
+      onOverflow: ({ group, resource }) => overflows.inc({ group, resource }),
+    },
+  };
+  /** Past admission: what the server itself writes. */
+  const internal = new InternalObjects(base);
+
+  const { serviceAccounts } = config;
+  const tokens = new ServiceAccountTokens({
+    issuers: serviceAccounts.issuers,
+    signingKey: parseSigningKey(serviceAccounts.signingKeyPem),
+    verificationKeys: (serviceAccounts.verificationKeysPem ?? []).map(parseVerificationKey),
+    ...(serviceAccounts.apiAudiences && { apiAudiences: serviceAccounts.apiAudiences }),
+    clock,
+  });
+  const authorizer = parts.use(createAuthorizer({ modes, objects }));
+  const authenticator = createAuthenticator({
+    ...authenticationOptions(config),
+    loopbackToken: randomUUID(),
+    serviceAccountTokens: tokens,
+    objects,
+    clock,
+  });
+  const { plugins } = createAdmission({
+    objects,
+    live: internal,
+    authorizer,
+    clock,
+    ...(config.enableAdmissionPlugins && { enable: config.enableAdmissionPlugins }),
+    ...(config.disableAdmissionPlugins && { disable: config.disableAdmissionPlugins }),
+  });
+  const services: ApiServices = { ...base, admission: plugins };
+
+  const state = { ready: false, stopping: false };
+  const inFlight = new InFlight({
+    reads: config.maxRequestsInflight ?? 400,
+    writes: config.maxMutatingRequestsInflight ?? 200,
+  });
+  let address = '';
+  const router = new Router({
+    scheme,
+    services,
+    paths: new Map<string, ConnectHandler>([
+      ...discoveryHandlers(scheme, () => address),
+      ...healthHandlers(healthChecks({ feed, store, state })),
+      ['/version', versionHandler],
+      ['/version/', versionHandler],
+      ['/metrics', metricsHandler(metrics)],
+      ...oidcDiscoveryHandlers({
+        issuer: tokens.issuer,
+        jwksUri: serviceAccounts.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
+        keys: tokens.keys,
+      }),
+    ]),
+    reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, clock, serviceAccounts }),
+    connects: new Map(),
+    subresources: new Map(),
+  });
+  const pipeline = new Pipeline({
+    authenticator,
+    authorizer,
+    inFlight,
+    requestTimeoutMs: config.requestTimeoutMs ?? 60_000,
+    route: (context) => router.route(context),
+    log,
+  });
+
+  const listener = parts.use(
+    await listenHttps({
+      host: config.host,
+      port: config.port,
+      serving: config.serving,
+      clientCaPems: [config.clientCaPem, config.frontProxy?.clientCaPem].filter((pem) => pem !== undefined),
+      log,
+      handle: (exchange) => pipeline.handle(exchange),
+      refuse: (error) => {
+        const refusal = toApiError(error);
+        return { status: refusal.code, body: JSON.stringify(refusal.status) };
+      },
+    }),
+  );
+  const { port } = listener.address;
+  const host = reachableHost(config.host);
+  address = `${host}:${port}`;
+
+  const ready = ensureClusterObjects(internal).then(() => {
+    state.ready = true;
+  });
+  ready.catch((error: unknown) => log.error('API server cannot become ready', { error }));
+
+  const owned = parts.move();
+  let ended: Promise<void> | undefined;
+  const end = async () => {
+    state.stopping = true;
+    await clock.delay(config.shutdownDelayMs ?? 0);
+    listener.stopAccepting();
+    feed.endWatches();
+    await Promise.race([pipeline.drained(), clock.delay(config.shutdownTimeoutMs ?? 60_000)]);
+    await ready.catch(() => {}); // reported above
+    await owned.disposeAsync();
+  };
+  return {
+    url: `https://${address}`,
+    host,
+    port,
+    objects,
+    ready,
+    [Symbol.asyncDispose]: () => {
+      ended ??= end();
+      return ended;
+    },
+  };
+}
+
+function authenticationOptions(config: ApiServerConfig): Parameters<typeof createAuthenticator>[0] {
+  const { clientCaPem, frontProxy, tokenAuthFile, anonymousAuth = true, bootstrapTokenAuth = true } = config;
+  const pool = (pem: string) => {
+    const certificates = parseCertificates(pem);
+    return () => certificates;
+  };
+  const lower = (names: readonly string[]) => names.map((name) => name.toLowerCase());
+  const allowed = anonymousAuth && !(config.authorizationModes ?? []).includes('AlwaysAllow');
+  return {
+    ...(clientCaPem !== undefined && { clientAuthorities: pool(clientCaPem) }),
+    ...(frontProxy && {
+      requestHeader: {
+        authorities: pool(frontProxy.clientCaPem),
+        allowedNames: frontProxy.allowedNames,
+        headers: {
+          username: lower(frontProxy.usernameHeaders),
+          uid: lower(frontProxy.uidHeaders),
+          group: lower(frontProxy.groupHeaders),
+          extraPrefix: lower(frontProxy.extraHeaderPrefixes),
+        },
+      },
+    }),
+    ...(tokenAuthFile !== undefined && { staticTokens: parseStaticTokens(readFileSync(tokenAuthFile, 'utf8')) }),
+    bootstrapTokens: bootstrapTokenAuth,
+    ...(allowed && { anonymousPaths: anonymousAuth === true ? 'any' : anonymousAuth.paths }),
+  };
+}
+
+/** @throws {ConfigError} everything open to everybody is never what somebody wanted */
+function checkAnonymous({ authorizationModes = [], anonymousAuth }: ApiServerConfig): void {
+  if (!authorizationModes.includes('AlwaysAllow') || anonymousAuth === undefined || anonymousAuth === false) return;
+  throw new ConfigError('--anonymous-auth: cannot be on together with --authorization-mode=AlwaysAllow');
+}
+
+function healthChecks(parts: {
+  feed: StoreFeed;
+  store: Store;
+  state: { ready: boolean; stopping: boolean };
+}): HealthCheck[] {
+  const { feed, store, state } = parts;
+  const fail = (message: string) => {
+    throw new Error(message);
+  };
+  return [
+    { name: 'ping', check: () => {} },
+    { name: 'log', check: () => {} },
+    { name: 'etcd', check: async () => void (await store.get('/registry/health')) },
+    { name: 'etcd-readiness', readinessOnly: true, check: async () => void (await store.get('/registry/health')) },
+    {
+      name: 'informer-sync',
+      readinessOnly: true,
+      check: () => (feed.healthy ? undefined : fail('the watch cache does not follow the store')),
+    },
+    ...[
+      'start-system-namespaces-controller',
+      'bootstrap-controller',
+      'rbac/bootstrap-roles',
+      'scheduling/bootstrap-system-priority-classes',
+    ].map(
+      (hook): HealthCheck => ({
+        name: `poststarthook/${hook}`,
+        check: () => (state.ready ? undefined : fail('not finished')),
+      }),
+    ),
+    {
+      name: 'shutdown',
+      readinessOnly: true,
+      check: () => (state.stopping ? fail('process is shutting down') : undefined),
+    },
+  ];
+}
+
+function metricsHandler(metrics: Metrics): ConnectHandler {
+  return async ({ exchange }) => {
+    exchange.respond(200, { 'content-type': metricsContentType }, await metrics.render());
+  };
+}
+
+/** The wildcard is no address that one can connect to. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

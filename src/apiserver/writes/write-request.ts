@@ -1,0 +1,47 @@
+import type { JsonObject } from '../../api/object.ts';
+import type { UserInfo } from '../../auth/user.ts';
+import type { AdmissionAttributes, Operation } from '../admission/admission.ts';
+import type { ServedResource } from '../served-resource.ts';
+import type { ApiServices } from '../services.ts';
+import type { StrategyContext } from '../strategy.ts';
+
+/** Who writes what, common to create, update and delete. */
+export interface WriteRequest {
+  readonly resource: ServedResource;
+  /** `''` for the resource itself. */
+  readonly subresource: string;
+  readonly namespace: string;
+  /** `''` on create: the object says. */
+  readonly name: string;
+  readonly user: UserInfo;
+  readonly dryRun: boolean;
+  /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions. */
+  readonly options: JsonObject;
+  warn(message: string): void;
+}
+
+export function strategyContext(services: ApiServices, request: WriteRequest, name = request.name): StrategyContext {
+  const { resource, subresource, namespace, user, dryRun } = request;
+  const { clock, objects } = services;
+  return { resource: resource.storage, subresource, namespace, name, user, dryRun, clock, objects };
+}
+
+export function admissionAttributes(
+  request: WriteRequest,
+  init: { operation: Operation } & Pick<AdmissionAttributes, 'object' | 'oldObject'> & { name?: string },
+): AdmissionAttributes {
+  const { resource, subresource, namespace, user, dryRun, options } = request;
+  return {
+    operation: init.operation,
+    resource: resource.storage,
+    subresource,
+    namespace,
+    name: init.name ?? request.name,
+    user,
+    dryRun,
+    object: init.object,
+    oldObject: init.oldObject,
+    options,
+    warn: (message) => request.warn(message),
+  };
+}
