@@ -29,10 +29,10 @@ const authenticator = createAuthenticator({
 async function connection(authority: CertificateAuthority, options: Partial<IssueOptions> = {}): Promise<TLSSocket> {
   const issued = await authority.issue({ commonName: 'alice', usages: ['client'], ...options });
   const leaf = new X509Certificate(issued.certificatePem);
-  return { getPeerX509Certificate: () => leaf } as unknown as TLSSocket;
+  return { getPeerCertificate: () => ({ raw: leaf.raw }) } as unknown as TLSSocket;
 }
 
-const noCertificate = { getPeerX509Certificate: () => undefined } as unknown as TLSSocket;
+const noCertificate = { getPeerCertificate: () => ({}) } as unknown as TLSSocket;
 
 async function ask(credentials: Partial<Credentials>): Promise<Authentication> {
   return authenticator.authenticate({ headers: {}, socket: noCertificate, path: '/api/v1/pods', ...credentials });
@@ -92,9 +92,9 @@ test('a certificate is verified once per connection, and again when the authorit
   let authorities = [pki.cluster.certificate];
   const socket = await connection(pki.cluster);
   const counted = {
-    getPeerX509Certificate: () => {
+    getPeerCertificate: () => {
       reads += 1;
-      return socket.getPeerX509Certificate();
+      return socket.getPeerCertificate(true);
     },
   } as unknown as TLSSocket;
   const chain = createAuthenticator({ clientAuthorities: () => authorities });

@@ -1,21 +1,29 @@
-import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 
 /** As many certificates as one chain may have; what a peer sends beyond is not looked at. */
-const maxChainLength = 10;
+const maxChainLength = 9;
 
 const chains = new WeakMap<TLSSocket, readonly X509Certificate[]>();
 
-/** What the peer of a connection showed, the leaf first; empty where it showed nothing. Nothing of it is verified. */
+/**
+ * What the peer of a connection showed, the leaf first; empty where it showed nothing. Nothing of it is verified.
+ *
+ * Only the older form of a peer's certificate leads on to those sent with it, a resumed session knows the leaf alone, and some Node
+ * releases give servers nothing else (nodejs/node#65579): an intermediate that is in the bundle of CAs works always.
+ */
 export function peerChain(socket: TLSSocket): readonly X509Certificate[] {
   const known = chains.get(socket);
   if (known) return known;
   const chain: X509Certificate[] = [];
-  let next = socket.getPeerX509Certificate();
-  // a self-signed certificate names itself as its issuer
-  while (next && chain.length < maxChainLength && !chain.some((seen) => seen.raw.equals(next?.raw ?? seen.raw))) {
-    chain.push(next);
-    next = next.issuerCertificate;
+  // typed as always there, but it is `{}` or null where nothing was shown
+  let next: Partial<DetailedPeerCertificate> | null | undefined = socket.getPeerCertificate(true);
+  while (next?.raw && chain.length < maxChainLength) {
+    const { raw, issuerCertificate }: Partial<DetailedPeerCertificate> = next;
+    // a root names itself as its issuer
+    if (chain.some((seen) => seen.raw.equals(raw))) break;
+    chain.push(new X509Certificate(raw));
+    next = issuerCertificate;
   }
   // not kept while the handshake is under way
   if (chain.length > 0) chains.set(socket, chain);
