@@ -89,7 +89,9 @@ const names = (document: JsonObject) =>
   ((document['spec'] as JsonObject)['containers'] as JsonObject[]).map(({ name }) => name).join('');
 
 test('a strategic patch merges containers by name and keeps the others; as upstream has it, new ones go before those only the server has', () => {
-  const pod = { spec: { containers: [{ name: 'a', image: '1', env: [{ name: 'X', value: '1' }] }, { name: 'b' }] } };
+  const pod: JsonObject = {
+    spec: { containers: [{ name: 'a', image: '1', env: [{ name: 'X', value: '1' }] }, { name: 'b' }] },
+  };
   const patch = { spec: { containers: [{ name: 'a', image: '2', env: [{ name: 'Y', value: '2' }] }, { name: 'c' }] } };
   assert.deepEqual(patchPod(pod, patch), {
     spec: {
@@ -170,7 +172,7 @@ test('$retainKeys drops what is not listed', () => {
 });
 
 test('directives and nulls do not survive where nothing was', () => {
-  const patch = {
+  const patch: JsonObject = {
     metadata: { labels: { a: null, b: '1' } },
     spec: {
       '$setElementOrder/containers': named('a'),
