@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ResourceInfo } from '../api/resource-info.ts';
 import { scheme } from '../api/scheme.ts';
+import { defaultAnonymousPaths } from '../auth/authentication/anonymous.ts';
 import { createAuthenticator } from '../auth/authentication/create-authenticator.ts';
 import { parseStaticTokens } from '../auth/authentication/static-tokens.ts';
 import { createAuthorizer } from '../auth/authorization/create-authorizer.ts';
@@ -224,7 +225,8 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
 }
 
 function authenticationOptions(config: ApiServerConfig): Parameters<typeof createAuthenticator>[0] {
-  const { clientCaPem, frontProxy, tokenAuthFile, anonymousAuth = true, bootstrapTokenAuth = true } = config;
+  const { clientCaPem, frontProxy, tokenAuthFile, bootstrapTokenAuth = true } = config;
+  const { anonymousAuth = { paths: defaultAnonymousPaths } } = config;
   const pool = (pem: string) => {
     const certificates = parseCertificates(pem);
     return () => certificates;
