@@ -7,7 +7,7 @@ const maxChainLength = 9;
 const chains = new WeakMap<TLSSocket, readonly X509Certificate[]>();
 
 /**
- * What the peer of a connection showed, the leaf first; empty where it showed nothing. Nothing of it is verified.
+ * What the peer of a connection showed in its handshake, which is over, the leaf first; empty where it showed nothing. Nothing of it is verified.
  *
  * Only the older form of a peer's certificate leads on to those sent with it, a resumed session knows the leaf alone, and some Node
  * releases give servers nothing else (nodejs/node#65579): an intermediate that is in the bundle of CAs works always.
@@ -25,7 +25,6 @@ export function peerChain(socket: TLSSocket): readonly X509Certificate[] {
     chain.push(new X509Certificate(raw));
     next = issuerCertificate;
   }
-  // not kept while the handshake is under way
-  if (chain.length > 0) chains.set(socket, chain);
+  chains.set(socket, chain);
   return chain;
 }
