@@ -14,6 +14,7 @@ import type {
 const maxPageBytes = 1024 * 1024;
 const maxPageRows = 500;
 const compactionStep = 250;
+const maxRememberedHeads = 20_000;
 
 /** `value` column: absent unless selected. */
 type LogRow = [
@@ -48,6 +49,8 @@ export class LogTable {
   readonly #dropDeletions: StatementSync;
   readonly #saveState: StatementSync;
   readonly #leases: Map<string, number>;
+  /** The newest rows of the keys written last, without their values. Nothing else writes, so they stay true. */
+  readonly #heads = new Map<string, LogRow>();
   #revision: number;
   #compactedRevision: number;
 
@@ -212,6 +215,7 @@ export class LogTable {
     const revision = ++this.#revision;
     const [created, version] = current ? [current[2], current[3] + 1] : [revision, 1];
     this.#insert.run(key, revision, created, version, leaseId, value, 0, current?.[1] ?? 0);
+    this.#remember([key, revision, created, version, leaseId, null, 0, current?.[1] ?? 0]);
     return ['done', revision, previous];
   }
 
@@ -222,6 +226,7 @@ export class LogTable {
     const previous = this.#previousRow(newest, known);
     const revision = ++this.#revision;
     this.#insert.run(key, revision, newest[2], newest[3] + 1, null, null, 1, newest[1]);
+    this.#remember([key, revision, newest[2], newest[3] + 1, null, null, 1, newest[1]]);
     return ['done', revision, previous];
   }
 
@@ -236,7 +241,19 @@ export class LogTable {
   }
 
   #newestRow(key: string): LogRow | undefined {
-    return this.#newest.get(key) as LogRow | undefined; // the statement's columns
+    return this.#heads.get(key) ?? (this.#newest.get(key) as LogRow | undefined); // the statement's columns
+  }
+
+  /** Keys that are written are written again: so most writes need not look their key up. */
+  #remember(head: LogRow): void {
+    const [key] = head;
+    this.#heads.delete(key);
+    this.#heads.set(key, head);
+    if (this.#heads.size <= maxRememberedHeads) return;
+    for (const oldest of this.#heads.keys()) {
+      this.#heads.delete(oldest);
+      break;
+    }
   }
 
   #rowAt(revision: number): Row | null {
