@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import type { Extension, JsonName } from '@peculiar/x509';
 import { openClusterPki } from './authority.ts';
 import { parseCertificate } from './certificate.ts';
 import { createCertificateRequest, parseCertificateRequest } from './certificate-request.ts';
 import { validity } from './signing.ts';
+import { loadX509 } from './x509.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -126,4 +128,85 @@ test('a certificate lives as long as upstream lets it', () => {
   assert.equal(lifeOf({ expirationSeconds: 8 * 3600 }), 8 * hour - 5 * minute);
   assert.equal(lifeOf({ expirationSeconds: 8 * 3600, maxLifetimeMs: 2 * hour }), 2 * hour);
   assert.equal(lifeOf({}), 1000 * hour);
+});
+
+/** A request as a stranger may write it, rightly signed. */
+async function makeStrangeRequest(
+  make: (x509: Awaited<ReturnType<typeof loadX509>>) => { name?: JsonName; extensions?: Extension[] },
+) {
+  const x509 = await loadX509();
+  const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: [{ O: ['system:nodes'] }, { CN: ['system:node:web'] }],
+    keys,
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    ...make(x509),
+  });
+  return request.toString('pem');
+}
+
+test('every common name, other attribute and other kind of name of a stranger is seen', async () => {
+  const twoNames = await makeStrangeRequest(() => ({
+    name: [{ CN: ['system:node:a'] }, { OU: ['x'] }, { CN: ['system:node:b'] }] as JsonName,
+  }));
+  const request = await parseCertificateRequest(twoNames);
+  assert.deepEqual([request.commonName, request.commonNames], ['', ['system:node:a', 'system:node:b']]);
+  assert.deepEqual(request.otherSubjectAttributes, ['OU']);
+  const strangeNames = await makeStrangeRequest(({ SubjectAlternativeNameExtension }) => ({
+    extensions: [
+      new SubjectAlternativeNameExtension([
+        { type: 'dn', value: 'CN=root' },
+        { type: 'id', value: '1.2.3.4' },
+        { type: 'upn', value: 'admin@example.com' },
+      ]),
+    ],
+  }));
+  assert.deepEqual((await parseCertificateRequest(strangeNames)).otherNames, ['dn', 'id', 'upn']);
+});
+
+test('two lists of alternative names, and lists that cannot be read, are refused', async (t) => {
+  const san = (hex: string) => (x509: Awaited<ReturnType<typeof loadX509>>) => ({
+    extensions: [new x509.Extension('2.5.29.17', false, Buffer.from(hex, 'hex'))],
+  });
+  const cases: [string, Parameters<typeof makeStrangeRequest>[0]][] = [
+    [
+      'two lists',
+      ({ SubjectAlternativeNameExtension }) => ({
+        extensions: [
+          new SubjectAlternativeNameExtension([{ type: 'dns', value: 'a' }]),
+          new SubjectAlternativeNameExtension([{ type: 'dns', value: 'kubernetes' }]),
+        ],
+      }),
+    ],
+    ['no list', san('0500')],
+    ['an address of five bytes', san('300787050102030405')],
+    ['a list that is cut', san('30078705010203')],
+    ['a name with a NUL', san('30058203610062')],
+    ['an empty name', san('30028200')],
+  ];
+  for (const [name, make] of cases) {
+    await t.test(name, async () => {
+      await assert.rejects(parseCertificateRequest(await makeStrangeRequest(make)), {
+        name: 'CertificateRequestError',
+      });
+    });
+  }
+});
+
+test('extensions that were asked for beyond names are not granted', async () => {
+  const { cluster } = await openClusterPki();
+  const requestPem = await makeStrangeRequest(
+    ({ BasicConstraintsExtension, ExtendedKeyUsageExtension, KeyUsagesExtension, KeyUsageFlags }) => ({
+      extensions: [
+        new BasicConstraintsExtension(true, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+        new ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),
+      ],
+    }),
+  );
+  const certificate = parseCertificate(
+    await cluster.signRequest(requestPem, { usages: ['digital signature', 'client auth'] }),
+  );
+  assert.equal(certificate.isAuthority, false);
+  assert.deepEqual([...certificate.x509.keyUsage], ['1.3.6.1.5.5.7.3.2']);
 });

@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { isIP } from 'node:net';
 import { canonicalAddress } from './certificate.ts';
 import { describeKey, formatPrivateKey, generateKeyPair, type KeyPair, parsePrivateKey } from './key.ts';
 import { type AlternativeNames, createRequest, readRequest, type SubjectName } from './x509.ts';
@@ -40,6 +41,8 @@ export interface NewRequest {
 
 /** Requests are a few hundred bytes; more is no request. */
 const maxRequestBytes = 64 * 1024;
+/** Kinds of alternative names, as the library calls them, that signers copy. */
+const copiedNames: ReadonlySet<string> = new Set(['dns', 'ip', 'email', 'url']);
 
 /** Writes a request for a new P-256 key, or for the key given. */
 export async function createCertificateRequest(
@@ -96,7 +99,7 @@ async function inspect(der: Uint8Array): Promise<ParsedRequest> {
     ipAddresses: ofKind('ip').map(canonicalAddress),
     emailAddresses: ofKind('email'),
     uris: ofKind('url'),
-    otherNames: names.filter(({ type }) => !['dns', 'ip', 'email', 'url'].includes(type)).map(({ type }) => type),
+    otherNames: names.filter(({ type }) => !copiedNames.has(type)).map(({ type }) => type),
     publicKey,
     ...key,
     subjectDer: new Uint8Array(request.subjectName.toArrayBuffer()),
@@ -110,7 +113,19 @@ interface NameList {
 function readNames(extension: object): { type: string; value: string }[] {
   const { names } = extension as NameList; // the library's class for 2.5.29.17 has it
   if (!names) throw new CertificateRequestError('the alternative names of the certificate request cannot be parsed');
-  return names.toJSON();
+  const list = names.toJSON();
+  const bad = list.find(({ type, value }) => !isWellFormed(type, value));
+  if (bad)
+    throw new CertificateRequestError(
+      `an alternative name of kind ${bad.type} in the certificate request is malformed`,
+    );
+  return list;
+}
+
+/** What is copied into a certificate must be what policy has read. */
+function isWellFormed(type: string, value: string): boolean {
+  if (type === 'ip') return isIP(value) !== 0;
+  return copiedNames.has(type) ? /^[\x20-\x7e]+$/.test(value) : true;
 }
 
 function inspectKey(key: KeyObject): { keyType: 'ec' | 'rsa'; keyBits: number } {
