@@ -26,14 +26,12 @@ await build({
   outdir: dist,
   outExtension: { '.js': '.mjs' },
   bundle: true,
-  splitting: true,
   packages: 'external',
   platform: 'node',
   target: 'node24',
   format: 'esm',
   minifySyntax: true,
   minifyWhitespace: true,
-  chunkNames: 'chunks/[name]-[hash]',
   logLevel: 'warning',
 });
 

@@ -1,0 +1,163 @@
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import type { ApiServerConfig } from '../apiserver/config.ts';
+import { type ApiServer, listenApi } from '../apiserver/listen.ts';
+import type { ApiClient } from '../client/client.ts';
+import { connectApi } from '../client/connect.ts';
+import { dialDirect } from '../egress/direct.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { Metrics } from '../lib/metrics.ts';
+import { type ClusterPki, openClusterPki } from '../pki/authority.ts';
+import type { IssuedCertificate } from '../pki/certificate-authority.ts';
+import {
+  ensureClientCertificate,
+  ensureFrontProxyCertificate,
+  ensureServingCertificate,
+} from '../pki/control-plane-certificates.ts';
+import { openMemoryStore } from '../storage/memory/memory-store.ts';
+import { openSqliteStore } from '../storage/sqlite/sqlite-store.ts';
+import type { Store } from '../storage/store.ts';
+import type { Dial } from '../stream/dial.ts';
+import type { ClusterPaths } from './cluster-directory.ts';
+import { startControllers } from './controllers.ts';
+import { RenewingCertificate } from './renewing-certificate.ts';
+
+export interface ControlPlaneConfig {
+  /** Where keys and objects are kept. @default in memory */
+  readonly paths?: ClusterPaths;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Further names and addresses for the serving certificate. */
+  readonly extraNames?: readonly string[];
+  /** Everything else about the API server; what is given here goes over what the control plane sets. */
+  readonly api?: Partial<ApiServerConfig>;
+  /** CA of kubelets' serving certificates; `pem` undefined verifies nothing, as upstream. @default the cluster's own */
+  readonly kubeletAuthority?: { readonly pem: string | undefined };
+  readonly kubeletPreferredAddressTypes?: readonly string[];
+  /** Whether controllers and the scheduler run here. @default true */
+  readonly controllers?: boolean;
+}
+
+export interface ControlPlaneOptions {
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** How the API server reaches nodes. @default plain sockets */
+  readonly dial?: Dial;
+}
+
+/** An API server with its store, and the controllers and the scheduler as its clients. */
+export interface ControlPlane extends AsyncDisposable {
+  /** `https://host:port` */
+  readonly server: string;
+  readonly api: ApiServer;
+  readonly pki: ClusterPki;
+  /** The certificate that the cluster is owned with. */
+  readonly admin: IssuedCertificate;
+  /** A client with the admin certificate. It ends with the control plane. */
+  readonly client: ApiClient;
+}
+
+const serviceIssuer = 'https://kubernetes.default.svc.cluster.local';
+
+/** Starts a control plane; it is ready to serve when the promise resolves. Disposal ends its parts in reverse order. */
+export async function startControlPlane(
+  config: ControlPlaneConfig,
+  options: ControlPlaneOptions,
+): Promise<ControlPlane> {
+  const { log, clock = systemClock, dial = dialDirect } = options;
+  await using parts = new AsyncDisposableStack();
+  const metrics = new Metrics();
+  const [pki, store] = await Promise.all([openPki(config, log, clock), openStore(config, log, clock, metrics)]);
+  parts.use(store);
+
+  const advertiseAddress = config.api?.advertiseAddress ?? defaultAdvertiseAddress(config.host);
+  const names = {
+    hostName: hostname(),
+    serviceAddress: '10.96.0.1',
+    advertiseAddress,
+    extraNames: config.extraNames ?? [],
+  };
+  const [serving, kubeletClient, admin] = await Promise.all([
+    RenewingCertificate.open(() => ensureServingCertificate(pki, names, { clock }), { clock, log }),
+    ensureClientCertificate(pki, 'apiserverKubeletClient', { clock }),
+    ensureClientCertificate(pki, 'admin', { clock }),
+    ensureFrontProxyCertificate(pki, { clock }),
+  ]);
+  parts.use(serving);
+
+  const api = parts.use(
+    await listenApi(
+      {
+        host: config.host,
+        port: config.port,
+        serving: {
+          current: () => toKeyPair(serving.current),
+          onChange: (listener) => serving.onChange(listener),
+        },
+        clientCaPem: pki.cluster.certificatePem,
+        frontProxy: {
+          clientCaPem: pki.frontProxy.certificatePem,
+          allowedNames: ['front-proxy-client'],
+          usernameHeaders: ['X-Remote-User'],
+          uidHeaders: ['X-Remote-Uid'],
+          groupHeaders: ['X-Remote-Group'],
+          extraHeaderPrefixes: ['X-Remote-Extra-'],
+        },
+        serviceAccounts: { issuers: [serviceIssuer], signingKeyPem: pki.serviceAccountKey.privateKeyPem },
+        kubelet: {
+          client: toKeyPair(kubeletClient),
+          certificateAuthorityPem: config.kubeletAuthority
+            ? config.kubeletAuthority.pem
+            : pki.kubeletServing.certificatePem,
+          ...(config.kubeletPreferredAddressTypes && { preferredAddressTypes: config.kubeletPreferredAddressTypes }),
+        },
+        ...(advertiseAddress !== undefined && { advertiseAddress }),
+        ...config.api,
+      },
+      { store, log: log.with({ component: 'apiserver' }), clock, dial, metrics },
+    ),
+  );
+
+  const client = parts.use(
+    connectApi({
+      server: api.url,
+      ca: pki.cluster.certificatePem,
+      certificate: { certificate: admin.certificatePem, key: admin.privateKeyPem },
+      log,
+    }),
+  );
+  await api.ready;
+  if (config.controllers !== false) {
+    const reservedAddresses = [names.serviceAddress, advertiseAddress ?? [], api.host].flat();
+    parts.use(await startControllers({ server: api.url, pki, reservedAddresses, log, clock, metrics }));
+  }
+
+  const owned = parts.move();
+  return {
+    server: api.url,
+    api,
+    pki,
+    admin,
+    client,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function openPki(config: ControlPlaneConfig, log: Logger, clock: Clock): Promise<ClusterPki> {
+  return openClusterPki({ clock, log, ...(config.paths && { directory: config.paths.pki }) });
+}
+
+function openStore(config: ControlPlaneConfig, log: Logger, clock: Clock, metrics: Metrics): Promise<Store> {
+  return config.paths ? openSqliteStore({ path: config.paths.store, log, clock, metrics }) : openMemoryStore({ clock });
+}
+
+/** The wildcard is no address that one can be told to use: then the operator has to name one, or the loopback address serves. */
+function defaultAdvertiseAddress(host: string): string | undefined {
+  return isIP(host) && host !== '0.0.0.0' && host !== '::' ? host : undefined;
+}
+
+function toKeyPair({ certificatePem, privateKeyPem }: IssuedCertificate): { certificatePem: string; keyPem: string } {
+  return { certificatePem, keyPem: privateKeyPem };
+}

@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import type { ApiClient } from '../client/client.ts';
+import { connectApi } from '../client/connect.ts';
+import {
+  type ControllerIdentity,
+  controllerIdentities,
+  managerIdentity,
+} from '../controllers/controller-identities.ts';
+import { runControllers } from '../controllers/run-controllers.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import type { ClusterPki } from '../pki/authority.ts';
+import type { IssuedCertificate } from '../pki/certificate-authority.ts';
+import { ensureCertificate } from '../pki/control-plane-certificates.ts';
+import { RenewingCertificate } from './renewing-certificate.ts';
+
+export interface ControllersConfig {
+  readonly server: string;
+  readonly pki: ClusterPki;
+  /** Addresses that no kubelet may have a certificate for. */
+  readonly reservedAddresses: readonly string[];
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+const schedulerIdentity: ControllerIdentity = {
+  name: 'kube-scheduler',
+  commonName: 'system:kube-scheduler',
+  organizations: [],
+};
+
+/** Controllers and scheduler as clients of the API server, each with a certificate of its own that is renewed while they run. */
+export async function startControllers(config: ControllersConfig): Promise<AsyncDisposable> {
+  const { server, pki, log, clock, metrics } = config;
+  await using parts = new AsyncDisposableStack();
+  const identities = new Map(
+    [managerIdentity, schedulerIdentity, ...Object.values(controllerIdentities)].map((one) => [one.commonName, one]),
+  );
+  const certificates = new Map<string, RenewingCertificate>();
+  const opened = [...identities.values()].map(async (identity) => {
+    const certificate = await RenewingCertificate.open(() => issue(pki, identity, clock), { clock, log });
+    certificates.set(identity.commonName, parts.use(certificate));
+  });
+  await Promise.all(opened);
+
+  const connect = (identity: ControllerIdentity): ApiClient =>
+    connectApi({
+      server,
+      ca: pki.cluster.certificatePem,
+      certificate: () => toClientCertificate(certificates.get(identity.commonName)?.current),
+      userAgent: `fairlead/${identity.name}`,
+      log,
+    });
+  const controllers = runControllers({
+    connect,
+    clusterAuthority: pki.cluster,
+    kubeletServingAuthority: pki.kubeletServing,
+    clusterInfoServer: server,
+    reservedAddresses: config.reservedAddresses,
+    clock,
+    log: log.with({ component: 'controllers' }),
+    metrics,
+  });
+  parts.use(controllers);
+  await controllers.ready;
+
+  const owned = parts.move();
+  return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function issue(
+  pki: ClusterPki,
+  { name, commonName, organizations }: ControllerIdentity,
+  clock: Clock,
+): Promise<IssuedCertificate> {
+  const path = pki.directory === undefined ? undefined : join(pki.directory, 'controllers', name);
+  return ensureCertificate(path, pki.cluster, { commonName, organizations, usages: ['client'] }, { clock });
+}
+
+function toClientCertificate(issued: IssuedCertificate | undefined): { certificate: string; key: string } | undefined {
+  return issued && { certificate: issued.certificatePem, key: issued.privateKeyPem };
+}
