@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openClusterPki } from './authority.ts';
 import { parseCertificate } from './certificate.ts';
+import { createAuthorityCertificate } from './certificate-authority.ts';
 import {
   ensureClientCertificate,
   ensureFrontProxyCertificate,
   ensureServingCertificate,
 } from './control-plane-certificates.ts';
 import { formatPrivateKey, generateKeyPair } from './key.ts';
+import { verifyChain } from './verify-chain.ts';
 
 const day = 86_400_000;
 
@@ -137,4 +140,16 @@ test('the front-proxy certificate is signed by its own authority', async () => {
   assert.equal(commonName, 'front-proxy-client');
   assert.ok(x509.verify(pki.frontProxy.certificate.publicKey));
   assert.ok(!x509.verify(pki.cluster.certificate.publicKey));
+});
+
+test('an operator’s own RSA authority signs too', async (t) => {
+  const directory = await makeDirectory(t);
+  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  await mkdir(directory);
+  await writeFile(join(directory, 'ca.key'), formatPrivateKey(keys.privateKey));
+  await writeFile(join(directory, 'ca.crt'), await createAuthorityCertificate('kubernetes', keys, Date.now()));
+  const { cluster } = await openClusterPki({ directory });
+  const { certificatePem } = await cluster.issue({ commonName: 'alice', usages: ['client'] });
+  const options = { authorities: [cluster.certificate], usage: 'client', nowMs: Date.now() } as const;
+  assert.ok(verifyChain([new X509Certificate(certificatePem)], options).valid);
 });

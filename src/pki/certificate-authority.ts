@@ -4,7 +4,7 @@ import { ConfigError } from '../lib/config-error.ts';
 import type { ParsedRequest } from './certificate-request.ts';
 import { formatPrivateKey, generateKeyPair, type KeyPair, publicKeyPin } from './key.ts';
 import { type SigningOptions, signRequest } from './signing.ts';
-import { type CertificateUsage, createCertificate, subjectOf } from './x509.ts';
+import { type CertificateUsage, createCertificate, type IssuerName, readIssuerName } from './x509.ts';
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
@@ -43,7 +43,7 @@ export class CertificateAuthority {
   readonly pin: string;
   readonly #keys: KeyPair;
   readonly #clock: Clock;
-  #name: Promise<Uint8Array> | undefined;
+  #name: Promise<IssuerName> | undefined;
 
   /** @throws {ConfigError} if the key is not the certificate's, or the certificate is none of a CA */
   constructor(certificatePem: string, keys: KeyPair, { clock = systemClock }: AuthorityOptions = {}) {
@@ -84,9 +84,9 @@ export class CertificateAuthority {
     return signRequest(request, authority, { nowMs: this.#clock.now(), ...options });
   }
 
-  async #issuer(): Promise<{ name: Uint8Array; keys: KeyPair }> {
-    this.#name ??= subjectOf(this.certificate.raw);
-    return { name: await this.#name, keys: this.#keys };
+  async #issuer(): Promise<IssuerName & { keys: KeyPair }> {
+    this.#name ??= readIssuerName(this.certificate.raw);
+    return { ...(await this.#name), keys: this.#keys };
   }
 }
 

@@ -1,6 +1,12 @@
 import { type ParsedRequest, parseCertificateRequest } from './certificate-request.ts';
 import type { KeyPair } from './key.ts';
-import { type CertificateUsage, createCertificate, extendedKeyUsageOids, keyUsageBits } from './x509.ts';
+import {
+  type CertificateUsage,
+  createCertificate,
+  extendedKeyUsageOids,
+  type IssuerName,
+  keyUsageBits,
+} from './x509.ts';
 
 export interface SigningOptions {
   /** As `spec.usages` of a CertificateSigningRequest names them. */
@@ -13,9 +19,7 @@ export interface SigningOptions {
   readonly nowMs?: number;
 }
 
-export interface SigningAuthority {
-  /** DER of its subject. */
-  readonly name: Uint8Array;
+export interface SigningAuthority extends IssuerName {
   readonly keys: KeyPair;
   readonly notAfterMs: number;
 }

@@ -5,7 +5,7 @@ import { openClusterPki } from './authority.ts';
 import { CertificateAuthority, createAuthorityCertificate } from './certificate-authority.ts';
 import { encodePublicKey, generateKeyPair, type KeyPair } from './key.ts';
 import { verifyChain } from './verify-chain.ts';
-import { type CertificateUsage, createCertificate, subjectOf } from './x509.ts';
+import { type CertificateUsage, createCertificate, readIssuerName } from './x509.ts';
 
 const day = 86_400_000;
 const now = Date.now();
@@ -33,7 +33,7 @@ async function makeCertificate(
     notBeforeMs: now - day,
     notAfterMs: now + day,
     isAuthority: options.isAuthority ?? false,
-    issuer: { name: await subjectOf(issuer.certificate.raw), keys: issuer.keys },
+    issuer: { ...(await readIssuerName(issuer.certificate.raw)), keys: issuer.keys },
   });
   return { certificate: read(pem), keys };
 }

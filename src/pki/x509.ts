@@ -1,4 +1,4 @@
-import { type KeyObject, randomBytes, type webcrypto } from 'node:crypto';
+import { hash, type KeyObject, randomBytes, type webcrypto } from 'node:crypto';
 import type { Extension, JsonGeneralName, Pkcs10CertificateRequest } from '@peculiar/x509';
 import { encodePublicKey, type KeyPair } from './key.ts';
 
@@ -71,7 +71,7 @@ export interface CertificateTemplate extends AlternativeNames {
   readonly notAfterMs: number;
   readonly isAuthority?: boolean;
   /** Who signs. Without a name: the subject itself (a root). */
-  readonly issuer: { readonly name?: Uint8Array; readonly keys: KeyPair };
+  readonly issuer: { readonly name?: Uint8Array; readonly keyId?: string; readonly keys: KeyPair };
 }
 
 /** Writes and signs a certificate. Gives its PEM. */
@@ -80,10 +80,8 @@ export async function createCertificate(template: CertificateTemplate): Promise<
   const { subject, publicKey, issuer, isAuthority = false } = template;
   const subjectName = subject instanceof Uint8Array ? new x509.Name(subject) : new x509.Name(formatSubject(subject));
   const spki = encodePublicKey(publicKey);
-  const extensions: Extension[] = [
-    new x509.BasicConstraintsExtension(isAuthority, undefined, true),
-    await x509.AuthorityKeyIdentifierExtension.create(encodePublicKey(issuer.keys.publicKey)),
-  ];
+  const extensions: Extension[] = [new x509.BasicConstraintsExtension(isAuthority, undefined, true)];
+  if (issuer.keyId !== undefined) extensions.push(new x509.AuthorityKeyIdentifierExtension(issuer.keyId));
   const bits = isAuthority
     ? keyUsageBits['digital signature'] | keyUsageBits['key encipherment'] | keyUsageBits['cert sign']
     : template.usages.reduce((sum, usage) => sum | (usage in keyUsageBits ? keyUsageBits[usage as KeyUsage] : 0), 0);
@@ -92,7 +90,7 @@ export async function createCertificate(template: CertificateTemplate): Promise<
     usage in extendedKeyUsageOids ? [extendedKeyUsageOids[usage as ExtendedKeyUsage]] : [],
   );
   if (!isAuthority && oids.length > 0) extensions.push(new x509.ExtendedKeyUsageExtension([...new Set(oids)]));
-  if (isAuthority) extensions.push(await x509.SubjectKeyIdentifierExtension.create(spki));
+  if (isAuthority) extensions.push(new x509.SubjectKeyIdentifierExtension(hash('sha256', spki).slice(0, 40)));
   const names = formatAlternativeNames(template);
   if (names.length > 0) extensions.push(new x509.SubjectAlternativeNameExtension(names));
   const certificate = await x509.X509CertificateGenerator.create({
@@ -128,10 +126,19 @@ export async function readRequest(request: string | Uint8Array): Promise<Pkcs10C
   return new x509.Pkcs10CertificateRequest(request);
 }
 
-/** DER of the subject's Name of a certificate, to be the issuer of others. */
-export async function subjectOf(certificate: Uint8Array): Promise<Uint8Array> {
+/** What certificates say of their issuer: DER of its Name, and its key's identifier (hex) where its certificate has one. */
+export interface IssuerName {
+  readonly name: Uint8Array;
+  readonly keyId?: string;
+}
+
+/** Reads it from the issuer's certificate. The identifier is taken as it is: how one is made differs from maker to maker. */
+export async function readIssuerName(certificate: Uint8Array): Promise<IssuerName> {
   const x509 = await loadX509();
-  return new Uint8Array(new x509.X509Certificate(certificate).subjectName.toArrayBuffer());
+  const parsed = new x509.X509Certificate(certificate);
+  const identifier = parsed.getExtension(x509.SubjectKeyIdentifierExtension);
+  const name = new Uint8Array(parsed.subjectName.toArrayBuffer());
+  return identifier ? { name, keyId: identifier.keyId } : { name };
 }
 
 type KeyUsage = keyof typeof keyUsageBits;

@@ -6,7 +6,7 @@ import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'n
 import { openClusterPki } from '../../pki/authority.ts';
 import { CertificateAuthority, createAuthorityCertificate } from '../../pki/certificate-authority.ts';
 import { generateKeyPair } from '../../pki/key.ts';
-import { createCertificate, subjectOf } from '../../pki/x509.ts';
+import { createCertificate, readIssuerName } from '../../pki/x509.ts';
 import type { Authentication } from '../authenticator.ts';
 import { clientCertificateAuthenticator } from './client-certificate.ts';
 import { peerChain } from './peer-chain.ts';
@@ -104,7 +104,7 @@ test('intermediates that a client sends lead to the authority', async (t) => {
     notBeforeMs: Date.now() - 60_000,
     notAfterMs: Date.now() + 3_600_000,
     isAuthority: true,
-    issuer: { name: await subjectOf(root.certificate.raw), keys: rootKeys },
+    issuer: { ...(await readIssuerName(root.certificate.raw)), keys: rootKeys },
   });
   const intermediate = new CertificateAuthority(intermediatePem, keys);
   const { certificatePem, privateKeyPem } = await intermediate.issue({ commonName: 'alice', usages: ['client'] });
