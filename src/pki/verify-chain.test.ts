@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { openClusterPki } from './authority.ts';
+import { parseCertificates } from './certificate.ts';
 import { CertificateAuthority, createAuthorityCertificate } from './certificate-authority.ts';
 import { encodePublicKey, generateKeyPair, type KeyPair } from './key.ts';
 import { verifyChain } from './verify-chain.ts';
@@ -142,3 +143,32 @@ test('the public key of an authority is written as it was made', async () => {
   assert.deepEqual(encodePublicKey(root.certificate.publicKey), encodePublicKey(root.keys.publicKey));
   assert.equal(new CertificateAuthority(root.certificate.toString(), root.keys).certificate.ca, true);
 });
+
+test('a signature over SHA-1 proves nothing', () => {
+  // root and leaf of `openssl req -x509` and `openssl x509 -req -sha1`, valid until 2126
+  const [root, leaf] = parseCertificates(sha1Pem);
+  assert.ok(root && leaf);
+  const verdict = verifyChain([leaf], { authorities: [root], usage: 'client', nowMs: Date.parse('2027-01-01') });
+  assert.ok(!verdict.valid);
+  assert.match(verdict.reason, /signed with .*sha1/i);
+});
+
+const sha1Pem = `-----BEGIN CERTIFICATE-----
+MIIBdDCCARugAwIBAgIUHWGoDRWw3MHl1g+fuajQ6sTUAT4wCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEcm9vdDAgFw0yNjExMjMyMzMyNDBaGA8yMTI2MTAzMDIzMzI0
+MFowDzENMAsGA1UEAwwEcm9vdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABF4K
+SosmuwwinJGrpKYHSoawAbLnnRxTrFrM+KOvYLJFJl9OWK6psDnaRi/N+f1yIroG
+NcWaBGgTtTWGagXBu6ijUzBRMB0GA1UdDgQWBBTu1574Fh9MeS8gu8TTZYmlMOzw
+EDAfBgNVHSMEGDAWgBTu1574Fh9MeS8gu8TTZYmlMOzwEDAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0cAMEQCIFT9TLCByePYmf3lnE8mNUItnS5bEVwyD52D
+a+7mRAyhAiAwmppEYlxvh2BpkEe3Pjm9bf5dpdt04prz/VaUxoei/A==
+-----END CERTIFICATE-----
+-----BEGIN CERTIFICATE-----
+MIIBGDCBwAIUWvV7svZ4QAVHih0S1aJPttzTigQwCQYHKoZIzj0EATAPMQ0wCwYD
+VQQDDARyb290MCAXDTI2MTEyMzIzMzI0MFoYDzIxMjYxMDMwMjMzMjQwWjAPMQ0w
+CwYDVQQDDARsZWFmMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErQ79LsXcrbPr
+WN6Lsqam4iRcdKZSiIv07rTV7x+53epfuDmcEoXk9MkObTwLvPGnhkSOxgtHjYpW
+2uZGCmDHhzAJBgcqhkjOPQQBA0gAMEUCIE1jz8VrpbX9OD8dLRJmE+3NZ53t0SLg
+7yqVwePY4bLaAiEAuL6aB4176sqiqAmsCtwCF4g7MISu5cL9pWCqIxm1Cmg=
+-----END CERTIFICATE-----
+`;

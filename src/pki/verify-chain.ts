@@ -21,7 +21,8 @@ const maxSignatures = 32;
  * all valid now, and no certificate that forbids the usage. TLS only asks for client certificates; this is where they are judged,
  * per request, against the pool of the authenticator that asks.
  *
- * As in Go's x509, a certificate without extended key usages may be used for anything.
+ * As in Go's x509, a certificate without extended key usages may be used for anything, and MD5 and SHA-1 prove nothing. Path length and
+ * name constraints are not looked at: who limits an intermediate CA in this way should not trust its root here.
  * @param chain the leaf first, then what else the peer sent, in any order
  */
 export function verifyChain(chain: readonly X509Certificate[], options: ChainOptions): ChainVerdict {
@@ -71,6 +72,10 @@ function findRoot(certificate: X509Certificate, path: readonly X509Certificate[]
 /** Names and key identifiers are compared first: they are cheap, signatures are not. */
 function signedBy(certificate: X509Certificate, issuer: X509Certificate, search: Search): boolean {
   if (certificate.issuer !== issuer.subject || !certificate.checkIssued(issuer)) return false;
+  if (/md[245]|sha1/i.test(certificate.signatureAlgorithm ?? '')) {
+    search.reason = `certificate is signed with ${certificate.signatureAlgorithm}, which can be forged`;
+    return false;
+  }
   search.signatures += 1;
   if (search.signatures > maxSignatures) return false;
   try {

@@ -220,3 +220,12 @@ test('anonymous is for health and cluster-info, by exact path', async () => {
     assert.equal((await ask({ path })).outcome, 'none', path);
   }
 });
+
+test('one authority for users and front proxies is refused unless proxies are named', () => {
+  const options = (allowedNames: string[]) => ({
+    clientAuthorities: () => clientAuthorities,
+    requestHeader: { authorities: () => [...proxyAuthorities, ...clientAuthorities], allowedNames },
+  });
+  assert.throws(() => createAuthenticator(options([])), { name: 'ConfigError', message: /share a certificate/ });
+  createAuthenticator(options(['front-proxy-client']));
+});

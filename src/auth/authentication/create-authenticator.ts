@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
+import { ConfigError } from '../../lib/config-error.ts';
 import type { Authentication, Authenticator, Credentials } from '../authenticator.ts';
 import type { ObjectSource } from '../object-source.ts';
 import type { ServiceAccountTokens } from '../service-account-tokens.ts';
@@ -41,8 +42,10 @@ export interface AuthenticationOptions {
  * anonymous. A wrong credential is remembered and the next is tried (a bad certificate and a good token are a user); where nobody
  * succeeds and anything was wrong, the request is refused and not anonymous.
  * Source: k8s.io/kubernetes `pkg/kubeapiserver/authenticator/config.go`, k8s.io/apiserver `pkg/authentication/request/union`.
+ * @throws {ConfigError} where every user could be a front proxy
  */
 export function createAuthenticator(options: AuthenticationOptions): Authenticator {
+  refuseSharedAuthority(options);
   const apiAudiences = options.apiAudiences ?? options.serviceAccountTokens?.apiAudiences ?? [];
   const clock = options.clock && { clock: options.clock };
   const { objects, serviceAccountTokens, requestHeader, clientAuthorities, anonymousPaths } = options;
@@ -72,6 +75,16 @@ export function createAuthenticator(options: AuthenticationOptions): Authenticat
     ],
     consumedPrefixes: [...new Set([...defaultRequestHeaders.extraPrefix, ...names.extraPrefix])],
   });
+}
+
+/** With one CA for both and no names, any client certificate could name any user. */
+function refuseSharedAuthority({ clientAuthorities, requestHeader }: AuthenticationOptions): void {
+  if (!clientAuthorities || !requestHeader || requestHeader.allowedNames.length > 0) return;
+  const clients = new Set(clientAuthorities().map(({ fingerprint256 }) => fingerprint256));
+  if (!requestHeader.authorities().some(({ fingerprint256 }) => clients.has(fingerprint256))) return;
+  throw new ConfigError(
+    '--requestheader-client-ca-file and --client-ca-file share a certificate: give another CA, or set --requestheader-allowed-names',
+  );
 }
 
 const standardHeaders = [
@@ -123,7 +136,7 @@ class AuthenticatorChain implements Authenticator {
     if (first === undefined) return this.#end.anonymous?.authenticate(credentials) ?? { outcome: 'none' };
     return {
       outcome: 'rejected',
-      error: others.length === 0 ? first : new AggregateError(errors, errors.map(String).join('; ')),
+      error: others.length === 0 ? first : new AggregateError(errors, errors.map(({ message }) => message).join('; ')),
     };
   }
 
