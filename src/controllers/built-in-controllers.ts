@@ -1,0 +1,20 @@
+import type { StartController } from './controller.ts';
+import type { ControllerName } from './controller-identities.ts';
+import type { ControllersOptions } from './controllers-options.ts';
+import { startNamespaceController } from './namespace-deletion.ts';
+import { startReplicaSetController, startReplicationController } from './replica-set.ts';
+import { rootCaPublisher } from './root-ca-publisher.ts';
+import { startServiceAccountController } from './service-account.ts';
+
+/** Every controller by its name, in the order they start. */
+export function builtInControllers(options: ControllersOptions): Partial<Record<ControllerName, StartController>> {
+  return {
+    'serviceaccount-controller': startServiceAccountController,
+    'root-ca-certificate-publisher-controller': rootCaPublisher({
+      certificatePem: options.clusterAuthority.certificatePem,
+    }),
+    'namespace-controller': startNamespaceController,
+    'replicaset-controller': startReplicaSetController,
+    'replicationcontroller-controller': startReplicationController,
+  };
+}
