@@ -27,6 +27,7 @@ import { listenHttps } from './https-listener.ts';
 import { InFlight } from './in-flight.ts';
 import { InternalObjects } from './internal-objects.ts';
 import { oidcDiscoveryHandlers } from './oidc-discovery.ts';
+import { OpenApi } from './openapi/handler.ts';
 import { Pipeline } from './pipeline.ts';
 import { toApiError } from './respond.ts';
 import type { ConnectHandler } from './review.ts';
@@ -36,6 +37,9 @@ import { ServedResource } from './served-resource.ts';
 import type { ApiServices } from './services.ts';
 import { StoreFeed } from './store-feed.ts';
 import { createStrategies } from './strategies.ts';
+import { bindingHandlers } from './subresources/binding.ts';
+import { evictionHandlers } from './subresources/eviction.ts';
+import { scaleHandlers } from './subresources/scale.ts';
 import { versionHandler } from './version-info.ts';
 
 export interface ApiServerDependencies {
@@ -149,6 +153,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     writes: config.maxMutatingRequestsInflight ?? 200,
   });
   let address = '';
+  const openApi = new OpenApi();
   const router = new Router({
     scheme,
     services,
@@ -158,6 +163,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       ['/version', versionHandler],
       ['/version/', versionHandler],
       ['/metrics', metricsHandler(metrics)],
+      ['/openapi/', ({ exchange }) => openApi.serve(exchange)],
       ...oidcDiscoveryHandlers({
         issuer: tokens.issuer,
         jwksUri: serviceAccounts.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
@@ -166,7 +172,12 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     ]),
     reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, clock, serviceAccounts }),
     connects: new Map(),
-    subresources: new Map(),
+    subresources: new Map([
+      ['scale', scaleHandlers],
+      ['bindings', bindingHandlers],
+      ['pods/binding', bindingHandlers],
+      ['pods/eviction', evictionHandlers],
+    ]),
   });
   const pipeline = new Pipeline({
     authenticator,

@@ -4,7 +4,7 @@ import { ApiError, internalError, type Status } from '../api/errors.ts';
 import type { GroupVersionKind, JsonKubeObject } from '../api/object.ts';
 import { encodeText } from '../lib/bytes.ts';
 import { formatYaml } from '../lib/yaml.ts';
-import { encodeObject } from './codecs.ts';
+import { encodeProtobufObject } from '../wire/object-protobuf.ts';
 import type { Exchange, Headers } from './exchange.ts';
 import { accepted, contentTypes, type Format, plainJson, wantsPretty } from './negotiation.ts';
 
@@ -23,7 +23,7 @@ export async function sendObject(
   status: number,
   { object, gvk, format = 'json' }: { object: JsonKubeObject; gvk: GroupVersionKind; format?: Format },
 ): Promise<void> {
-  if (format === 'protobuf') return sendBytes(exchange, status, { format, bytes: encodeObject(object, gvk) });
+  if (format === 'protobuf') return sendBytes(exchange, status, { format, bytes: encodeProtobufObject(object, gvk) });
   await sendBytes(exchange, status, { format, bytes: encodeText(formatJson(exchange, object, format)) });
 }
 

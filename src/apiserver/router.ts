@@ -7,9 +7,11 @@ import type { ConnectHandler, ReviewHandler } from './review.ts';
 import type { ApiServices } from './services.ts';
 import { create } from './verbs/create.ts';
 import { remove } from './verbs/delete.ts';
+import { removeCollection } from './verbs/deletecollection.ts';
 import { get } from './verbs/get.ts';
 import { list } from './verbs/list.ts';
 import { methodNotAllowed } from './verbs/options.ts';
+import { patch } from './verbs/patch.ts';
 import type { ResourceRequest, VerbHandler } from './verbs/request.ts';
 import { review } from './verbs/review.ts';
 import { update } from './verbs/update.ts';
@@ -24,13 +26,22 @@ export interface RouterOptions {
   readonly reviews: ReadonlyMap<string, ReviewHandler>;
   /** Subresources that take over the connection, by `pods/exec`. */
   readonly connects: ReadonlyMap<string, ConnectHandler>;
-  /** Subresources with a behaviour of their own, by `pods/binding`, or by `scale` for all resources; then by verb. */
+  /** Subresources, and resources that are not stored, with a behaviour of their own, by `pods/binding`, or by `scale` for all resources; then by verb. */
   readonly subresources: ReadonlyMap<string, Readonly<Record<string, VerbHandler>>>;
 }
 
-const verbs: Readonly<Record<string, VerbHandler>> = { get, list, watch, create, update, delete: remove };
+const verbs: Readonly<Record<string, VerbHandler>> = {
+  get,
+  list,
+  watch,
+  create,
+  update,
+  patch,
+  delete: remove,
+  deletecollection: removeCollection,
+};
 /** Of subresources that are a part of their object, such as `status`. */
-const partVerbs: Readonly<Record<string, VerbHandler>> = { get, update };
+const partVerbs: Readonly<Record<string, VerbHandler>> = { get, update, patch };
 
 /** Sends each request to who answers it. */
 export class Router {
@@ -77,16 +88,25 @@ export class Router {
 
     const verb = this.#verb(key, info.subresource, info.verb);
     if (!verb) throw methodNotAllowed();
-    const request: ResourceRequest = { services, context, resource: services.resource(resource), subresource };
+    const request: ResourceRequest = {
+      services,
+      context,
+      resource: services.resource(parentOf(scheme, resource)),
+      subresource,
+    };
     await verb(request);
   }
 
   #verb(key: string, subresource: string, verb: string): VerbHandler | undefined {
-    if (subresource === '') return verbs[verb];
     const { subresources } = this.#options;
     const own = subresources.get(key) ?? subresources.get(subresource);
-    return (own ?? partVerbs)[verb];
+    return (own ?? (subresource === '' ? verbs : partVerbs))[verb];
   }
+}
+
+/** `bindings` is an older way to write `pods/binding`. */
+function parentOf(scheme: Scheme, resource: ResourceInfo): ResourceInfo {
+  return (resource.resource === 'bindings' ? scheme.find('', 'v1', 'pods') : undefined) ?? resource;
 }
 
 function keyOf({ group, resource }: ResourceInfo, subresource: string): string {

@@ -4,9 +4,10 @@ import { badRequest } from '../../api/errors.ts';
 import { parseJson, parseYamlBody } from '../../api/json.ts';
 import type { GroupVersionKind, JsonKubeObject } from '../../api/object.ts';
 import { decodeText } from '../../lib/bytes.ts';
-import { decodeProtobuf } from '../codecs.ts';
+
 import type { RequestContext } from '../exchange.ts';
 import { bodyFormat } from '../negotiation.ts';
+import { parseProtobufBody } from './protobuf-body.ts';
 
 /** The object in the body, checked, pruned and defaulted, in the version of the URL. @throws {ApiError} */
 export async function decodeBody(
@@ -30,5 +31,5 @@ function parseBody(
 ): { value: unknown; duplicates: readonly string[] } {
   if (format === 'json') return parseJson(bytes, { duplicates });
   if (format === 'yaml') return { value: parseYamlBody(decodeText(bytes)), duplicates: [] };
-  return { value: decodeProtobuf(bytes, gvk), duplicates: [] };
+  return { value: parseProtobufBody(bytes, gvk), duplicates: [] };
 }

@@ -4,7 +4,7 @@ import { type FieldError, invalidObject, notSupported } from '../../api/field-er
 import { parseJson, parseYamlBody } from '../../api/json.ts';
 import type { JsonObject } from '../../api/object.ts';
 import { decodeText } from '../../lib/bytes.ts';
-import { decodeProtobuf } from '../codecs.ts';
+
 import type { Exchange } from '../exchange.ts';
 import { bodyFormat, negotiate } from '../negotiation.ts';
 import { isTrue } from '../request-info.ts';
@@ -14,6 +14,7 @@ import { deleteObject } from '../writes/delete-object.ts';
 import { type Written, writtenObject } from '../writes/written.ts';
 import { answerWritten } from './answer.ts';
 import { dryRunErrors, parseInteger } from './options.ts';
+import { parseProtobufBody } from './protobuf-body.ts';
 import type { ResourceRequest } from './request.ts';
 
 export async function remove({ services, context, resource }: ResourceRequest): Promise<void> {
@@ -66,7 +67,7 @@ function decodeOptions(exchange: Exchange, body: Uint8Array): JsonObject {
       ? parseJson(body, { duplicates: false }).value
       : format === 'yaml'
         ? parseYamlBody(decodeText(body))
-        : decodeProtobuf(body, gvk);
+        : parseProtobufBody(body, gvk);
   if (value === null || value === undefined) return {};
   const { object } = decodeObject(value, { gvk, fieldValidation: 'Ignore' });
   const { metadata: _none, ...options } = object;

@@ -87,7 +87,7 @@ async function fromStore(
   const first = resource.storage.storagePrefix + start;
   const limit = options.limit || Number.POSITIVE_INFINITY;
   const objects: CachedObject[] = [];
-  let from = first > prefix ? first : prefix;
+  let from = first.startsWith(prefix) ? first : prefix; // a key of another namespace cannot come first
   try {
     for (;;) {
       const want = filter.selects || filter.name !== undefined ? Math.max(500, options.limit) : options.limit;

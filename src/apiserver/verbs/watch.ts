@@ -1,6 +1,11 @@
 import { ApiError } from '../../api/errors.ts';
-import { jsonWatchEncoding } from '../json-watch-encoding.ts';
+import type { Exchange } from '../exchange.ts';
+import { negotiate } from '../negotiation.ts';
+import type { ServedResource } from '../served-resource.ts';
+import { shapeOf } from '../shape.ts';
+import { jsonWatchEncoding, protobufWatchEncoding } from '../shape-watch-encoding.ts';
 import { LazyShared } from '../shared-bytes.ts';
+import { includeObject, tableWatchEncoding } from '../table.ts';
 import type { WatchStart } from '../watch-cache.ts';
 import type { WatchEncoding } from '../watch-encoding.ts';
 import { parseVersion } from './get.ts';
@@ -12,7 +17,7 @@ export async function watch({ services, context, resource }: ResourceRequest): P
   const { exchange, info } = context;
   const options = parseListOptions(exchange.query, { watch: true });
   const filter = filterOf(resource, info, options);
-  const encoding: WatchEncoding = jsonWatchEncoding(resource);
+  const encoding = encodingOf(exchange, resource);
 
   const { minTimeoutSeconds, maxQueueBytes, onOverflow } = services.watch;
   const timeoutSeconds = options.timeoutSeconds || minTimeoutSeconds * (1 + Math.random());
@@ -38,6 +43,25 @@ export async function watch({ services, context, resource }: ResourceRequest): P
     return;
   }
   await new Promise<void>((resolve) => sink.onClose(resolve));
+}
+
+/** @throws {ApiError} `NotAcceptable` */
+function encodingOf(exchange: Exchange, resource: ServedResource): WatchEncoding {
+  const negotiated = negotiate(exchange);
+  const { format, transform } = negotiated;
+  if (format === 'yaml') {
+    throw new ApiError(
+      'NotAcceptable',
+      'only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch',
+    );
+  }
+  if (transform === 'table')
+    return tableWatchEncoding(resource, {
+      metaVersion: negotiated.metaVersion,
+      include: includeObject(exchange.query),
+    });
+  const shape = shapeOf(resource, negotiated);
+  return format === 'protobuf' ? protobufWatchEncoding(shape) : jsonWatchEncoding(shape);
 }
 
 /** A snapshot is as new as asked for; without a version as new as can be, except with the version 0. */

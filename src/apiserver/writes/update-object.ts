@@ -17,6 +17,7 @@ import {
   replaceStored,
   winner,
 } from './stored-object.ts';
+import { limitUpdate } from './update-scope.ts';
 import { validateMetadata } from './validate-metadata.ts';
 import { admissionAttributes, strategyContext, type WriteRequest } from './write-request.ts';
 import type { Written } from './written.ts';
@@ -57,7 +58,8 @@ async function updateOnce(
   const old = stored.object;
   await admitAll(services.admission, admissionAttributes(request, { operation: 'UPDATE', object, oldObject: old }));
   restoreMetadata(object, old);
-  separateStatus(request, object, old);
+  const separateStatus = strategy.separateStatus ?? resource.storage.subresources.has('status');
+  limitUpdate(object, old, { subresource: request.subresource, separateStatus });
   const context = strategyContext(services, request);
   strategy.prepareForUpdate?.(object, old, context);
   countGeneration(resource, object, old);
@@ -148,27 +150,6 @@ const keptMetadata = [
   'selfLink',
   'managedFields',
 ];
-
-/** The main resource does not change `status`; the status subresource changes nothing else but metadata. */
-function separateStatus(
-  { resource, subresource }: UpdateRequest,
-  object: JsonKubeObject,
-  old: Readonly<JsonKubeObject>,
-): void {
-  if (subresource === 'status') {
-    for (const field of new Set([...Object.keys(object), ...Object.keys(old)])) {
-      if (field === 'status' || field === 'metadata') continue;
-      const value = old[field];
-      if (value === undefined) delete object[field];
-      else object[field] = value;
-    }
-    return;
-  }
-  const separate = resource.strategy.separateStatus ?? resource.storage.subresources.has('status');
-  if (subresource !== '' || !separate) return;
-  if (old['status'] === undefined) delete object['status'];
-  else object['status'] = old['status'];
-}
 
 function countGeneration({ strategy }: ServedResource, object: JsonKubeObject, old: Readonly<JsonKubeObject>): void {
   const { generation = 'none' } = strategy;
