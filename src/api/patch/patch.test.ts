@@ -92,7 +92,9 @@ test('a strategic patch merges containers by name and keeps the others; as upstr
   const pod: JsonObject = {
     spec: { containers: [{ name: 'a', image: '1', env: [{ name: 'X', value: '1' }] }, { name: 'b' }] },
   };
-  const patch = { spec: { containers: [{ name: 'a', image: '2', env: [{ name: 'Y', value: '2' }] }, { name: 'c' }] } };
+  const patch: JsonObject = {
+    spec: { containers: [{ name: 'a', image: '2', env: [{ name: 'Y', value: '2' }] }, { name: 'c' }] },
+  };
   assert.deepEqual(patchPod(pod, patch), {
     spec: {
       containers: [
