@@ -3,6 +3,7 @@ import type { JsonObject } from '../object.ts';
 import {
   ageColumn,
   ageSince,
+  booleanColumn,
   column,
   integerColumn,
   nameColumn,
@@ -67,7 +68,7 @@ export const clusterPrinters: Readonly<Record<string, TablePrinter>> = {
   'PriorityClass.scheduling.k8s.io': printer(
     nameColumn,
     integerColumn('Value', (object) => numberAt(object, 'value')),
-    column('Global-Default', (object) => object['globalDefault'] === true),
+    booleanColumn('Global-Default', (object) => object['globalDefault'] === true),
     ageColumn,
     column('PreemptionPolicy', (object) => textAt(object, 'preemptionPolicy')),
   ),

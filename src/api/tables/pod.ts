@@ -4,6 +4,7 @@ import { parseTimestamp } from '../timestamp.ts';
 import { humanDuration } from './duration.ts';
 import {
   ageColumn,
+  type Column,
   column,
   nameColumn,
   orNone,
@@ -22,20 +23,40 @@ interface PodSummary {
   readonly restarts: string;
 }
 
-/** One row per pod, as upstream's `printPod`. */
-export const podPrinter: TablePrinter = withCompletion(
-  printer(
-    nameColumn,
-    column('Ready', (pod, now) => summarize(pod, now).ready),
-    column('Status', (pod, now) => summarize(pod, now).status),
-    column('Restarts', (pod, now) => summarize(pod, now).restarts),
-    ageColumn,
-    wide('IP', (pod) => orNone(textAt(objectsAt(status(pod), 'podIPs')[0], 'ip') || textAt(status(pod), 'podIP'))),
-    wide('Node', (pod) => orNone(textAt(spec(pod), 'nodeName'))),
-    wide('Nominated Node', (pod) => orNone(textAt(status(pod), 'nominatedNodeName'))),
-    wide('Readiness Gates', readinessGates),
-  ),
+const wideColumns: readonly Column[] = [
+  wide('IP', (pod) => orNone(textAt(objectsAt(status(pod), 'podIPs')[0], 'ip') || textAt(status(pod), 'podIP'))),
+  wide('Node', (pod) => orNone(textAt(spec(pod), 'nodeName'))),
+  wide('Nominated Node', (pod) => orNone(textAt(status(pod), 'nominatedNodeName'))),
+  wide('Readiness Gates', readinessGates),
+];
+
+const head = printer(nameColumn);
+/** What stands in these comes out of one walk over the containers. */
+const summaryColumns = printer(
+  column('Ready', () => ''),
+  column('Status', () => ''),
+  column('Restarts', () => ''),
 );
+const tail = printer(ageColumn, ...wideColumns);
+
+/** One row per pod, as upstream's `printPod`. */
+export const podPrinter: TablePrinter = {
+  columns: [...head.columns, ...summaryColumns.columns, ...tail.columns],
+  row(object, now) {
+    // API objects are JSON.
+    const pod = object as JsonObject;
+    const summary = summarize(pod, now);
+    const cells = [
+      ...head.row(pod, now).cells,
+      summary.ready,
+      summary.status,
+      summary.restarts,
+      ...tail.row(pod, now).cells,
+    ];
+    const condition = completions[textAt(status(pod), 'phase')];
+    return condition === undefined ? { cells } : { cells, conditions: [condition] };
+  },
+};
 
 const completions: Readonly<Record<string, RowCondition>> = {
   Succeeded: {
@@ -46,16 +67,6 @@ const completions: Readonly<Record<string, RowCondition>> = {
   },
   Failed: { type: 'Completed', status: 'True', reason: 'Failed', message: 'The pod failed.' },
 };
-
-function withCompletion({ columns, row }: TablePrinter): TablePrinter {
-  return {
-    columns,
-    row(object, now) {
-      const condition = completions[textAt(objectAt(object as JsonObject, 'status'), 'phase')];
-      return condition === undefined ? row(object, now) : { ...row(object, now), conditions: [condition] };
-    },
-  };
-}
 
 /** Restarts counted over some containers, and when the latest one ended. */
 interface Restarts {

@@ -54,6 +54,10 @@ export function integerColumn(name: string, cell: Cell): Column {
   return build(name, cell, { type: 'integer' });
 }
 
+export function booleanColumn(name: string, cell: Cell): Column {
+  return build(name, cell, { type: 'boolean' });
+}
+
 export const nameColumn: Column = build('Name', (object) => textAt(objectAt(object, 'metadata'), 'name'), {
   format: 'name',
   description:

@@ -6,6 +6,7 @@ import { humanDuration } from './duration.ts';
 import {
   ageColumn,
   ageSince,
+  booleanColumn,
   type Column,
   column,
   containerColumns,
@@ -85,7 +86,7 @@ export const workloadPrinters: Readonly<Record<string, TablePrinter>> = {
     nameColumn,
     column('Schedule', (object) => textAt(spec(object), 'schedule')),
     column('Timezone', (object) => orNone(textAt(spec(object), 'timeZone'))),
-    column('Suspend', (object) => (spec(object)?.['suspend'] === true ? 'True' : 'False')),
+    booleanColumn('Suspend', (object) => (spec(object)?.['suspend'] === true ? 'True' : 'False')),
     integerColumn('Active', (object) => objectsAt(status(object), 'active').length),
     column('Last Schedule', (object, now) => {
       const last = status(object)?.['lastScheduleTime'];
