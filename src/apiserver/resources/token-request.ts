@@ -13,6 +13,8 @@ export interface TokenRequestHandlerOptions {
   readonly tokens: ServiceAccountTokens;
   /** Service accounts, pods, secrets and nodes. */
   readonly objects: ObjectSource;
+  /** Resolves when `objects` is as new as the store is now: an account may be used right after it was made. @default they are always new */
+  readonly refreshObjects?: () => Promise<void>;
   /** `--service-account-max-token-expiration`: longer ones are shortened, with a warning. */
   readonly maxExpirationSeconds?: number;
   /**
@@ -33,11 +35,12 @@ const mountedSeconds = 3607;
  * Source: k8s.io/kubernetes `pkg/registry/core/serviceaccount/storage/token.go`.
  */
 export function tokenRequestHandler(options: TokenRequestHandlerOptions): ReviewHandler {
-  const { tokens, objects, maxExpirationSeconds = 0, extendExpiration = false } = options;
+  const { tokens, objects, refreshObjects, maxExpirationSeconds = 0, extendExpiration = false } = options;
   return async (object, { info, warn, annotate }) => {
     const { metadata = {}, spec = {} } = object as unknown as TokenRequest; // its type was checked when it was decoded
     const { name, namespace } = info;
     refuse(name, [...mustMatch('name', metadata.name, name), ...mustMatch('namespace', metadata.namespace, namespace)]);
+    await refreshObjects?.();
     const account = objects.get<ServiceAccount>('serviceaccounts', { namespace, name });
     if (!account) throw notFound({ group: '', resource: 'serviceaccounts' }, name);
     const { uid = '' } = account.metadata ?? {};

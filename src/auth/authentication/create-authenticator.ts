@@ -30,6 +30,8 @@ export interface AuthenticationOptions {
   readonly tokenAuthenticators?: readonly TokenAuthenticator[];
   /** Secrets, service accounts, pods and nodes. */
   readonly objects?: ObjectSource;
+  /** Resolves when `objects` is as new as the store is now. @default they are always new */
+  readonly refreshObjects?: () => Promise<void>;
   /** Exact paths, or `'any'` as upstream has it. @default nobody is anonymous */
   readonly anonymousPaths?: readonly string[] | 'any';
   /** What a token is for where its verifier named no audience. @default those of the service account tokens, or none */
@@ -48,12 +50,13 @@ export function createAuthenticator(options: AuthenticationOptions): Authenticat
   refuseSharedAuthority(options);
   const apiAudiences = options.apiAudiences ?? options.serviceAccountTokens?.apiAudiences ?? [];
   const clock = options.clock && { clock: options.clock };
+  const refresh = options.refreshObjects && { refreshObjects: options.refreshObjects };
   const { objects, serviceAccountTokens, requestHeader, clientAuthorities, anonymousPaths } = options;
   const tokens: TokenAuthenticator[] = [
     options.loopbackToken === undefined ? [] : loopbackTokenAuthenticator(options.loopbackToken),
     options.staticTokens ? staticTokenAuthenticator(options.staticTokens, apiAudiences) : [],
     serviceAccountTokens && objects
-      ? serviceAccountAuthenticator({ tokens: serviceAccountTokens, objects, ...clock })
+      ? serviceAccountAuthenticator({ tokens: serviceAccountTokens, objects, ...refresh, ...clock })
       : [],
     objects && options.bootstrapTokens !== false
       ? bootstrapTokenAuthenticator({ objects, apiAudiences, ...clock })

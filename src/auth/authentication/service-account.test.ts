@@ -31,7 +31,9 @@ function makeWorld() {
     subscribe: () => ({ [Symbol.dispose]() {} }),
   };
   const tokens = new ServiceAccountTokens({ issuers: [issuer, 'https://old.example'], signingKey, clock });
-  const authenticator = serviceAccountAuthenticator({ tokens, objects: source, clock });
+  let refresh = (): unknown => undefined;
+  const refreshObjects = async () => void refresh();
+  const authenticator = serviceAccountAuthenticator({ tokens, objects: source, refreshObjects, clock });
   return {
     tokens,
     put,
@@ -40,6 +42,9 @@ function makeWorld() {
       nowMs += ms;
     },
     now: () => nowMs,
+    onRefresh: (listener: () => unknown) => {
+      refresh = listener;
+    },
     issue: async (options: Partial<NewServiceAccountToken> = {}) =>
       (await tokens.issue({ ...subject, ...options })).token,
     ask: async (token: string, audiences: readonly string[] = [issuer]): Promise<Authentication> =>
@@ -188,6 +193,17 @@ test('a token ends at once with what it is bound to', async (t) => {
       assert.match(refusal(await world.ask(token)), message);
     });
   }
+});
+
+test('what is not there is looked for once more before a token is refused', async () => {
+  const world = makeWorld();
+  const token = await world.issue();
+  world.remove('serviceaccounts', 'prod', 'app');
+  world.onRefresh(() => world.put('serviceaccounts', 'prod', 'app'));
+  assert.equal((await world.ask(token)).outcome, 'authenticated');
+  world.remove('serviceaccounts', 'prod', 'app');
+  world.onRefresh(() => assert.fail('the store is away'));
+  assert.match(refusal(await world.ask(token)), /has been deleted/);
 });
 
 test('a pod on its way out still counts, and the node beside a pod is not judged', async () => {

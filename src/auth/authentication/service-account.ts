@@ -12,6 +12,8 @@ import { matchAudiences, type TokenAuthenticator } from './token-authenticator.t
 export interface ServiceAccountAuthenticatorOptions {
   readonly tokens: ServiceAccountTokens;
   readonly objects: ObjectSource;
+  /** Resolves when `objects` is as new as the store is now. Asked before a token is refused for what is not there. @default they are always new */
+  readonly refreshObjects?: () => Promise<void>;
   readonly clock?: Clock;
 }
 
@@ -23,22 +25,29 @@ const extraPrefix = 'authentication.kubernetes.io/';
  * Source: k8s.io/kubernetes `pkg/serviceaccount/claims.go`.
  */
 export function serviceAccountAuthenticator(options: ServiceAccountAuthenticatorOptions): TokenAuthenticator {
-  const { tokens, objects, clock = systemClock } = options;
+  const { tokens, objects, refreshObjects, clock = systemClock } = options;
   const users = new WeakMap<ServiceAccountClaims, UserInfo>();
 
-  const judge = (claims: ServiceAccountClaims, wanted: readonly string[]): Authentication => {
-    const nowMs = clock.now();
-    const audiences = matchAudiences(wanted, claims.audiences);
-    const complaint =
-      (audiences.length === 0
-        ? `token audiences ${JSON.stringify(claims.audiences)} is invalid for the target audiences ${JSON.stringify(wanted)}`
-        : undefined) ??
-      judgeTime(claims, nowMs) ??
-      judgeObjects(claims, objects, nowMs);
-    if (complaint !== undefined) return { outcome: 'rejected', error: new Error(complaint) };
+  const accept = (claims: ServiceAccountClaims, audiences: readonly string[]): Authentication => {
     const user = users.get(claims) ?? identify(claims);
     users.set(claims, user);
     return { outcome: 'authenticated', user, audiences, expiresAtMs: claims.expiresAt * 1000 };
+  };
+
+  const judge = (claims: ServiceAccountClaims, wanted: readonly string[]): Authentication | Promise<Authentication> => {
+    const audiences = matchAudiences(wanted, claims.audiences);
+    const complaint = judgeAudiences(claims, audiences, wanted) ?? judgeTime(claims, clock.now());
+    if (complaint !== undefined) return refuse(complaint);
+    const missing = judgeObjects(claims, objects, clock.now());
+    if (missing === undefined) return accept(claims, audiences);
+    if (!refreshObjects) return refuse(missing);
+    return refreshObjects().then(
+      () => {
+        const stillMissing = judgeObjects(claims, objects, clock.now());
+        return stillMissing === undefined ? accept(claims, audiences) : refuse(stillMissing);
+      },
+      () => refuse(missing),
+    );
   };
 
   return {
@@ -49,10 +58,23 @@ export function serviceAccountAuthenticator(options: ServiceAccountAuthenticator
       if (!tokens.isOurs(token)) return { outcome: 'none' };
       return tokens.verify(token).then(
         (claims) => judge(claims, wanted),
-        (error: Error) => ({ outcome: 'rejected', error }),
+        (error: Error): Authentication => ({ outcome: 'rejected', error }),
       );
     },
   };
+}
+
+function refuse(why: string): Authentication {
+  return { outcome: 'rejected', error: new Error(why) };
+}
+
+function judgeAudiences(
+  { audiences }: ServiceAccountClaims,
+  matched: readonly string[],
+  wanted: readonly string[],
+): string | undefined {
+  if (matched.length > 0) return undefined;
+  return `token audiences ${JSON.stringify(audiences)} is invalid for the target audiences ${JSON.stringify(wanted)}`;
 }
 
 function judgeTime({ expiresAt, notBefore, issuedAt }: ServiceAccountClaims, nowMs: number): string | undefined {
