@@ -130,11 +130,13 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     clock,
   });
   const authorizer = parts.use(createAuthorizer({ modes, objects }));
+  const refreshObjects = async () => feed.reachNewest();
   const authenticator = createAuthenticator({
     ...authenticationOptions(config),
     loopbackToken: randomUUID(),
     serviceAccountTokens: tokens,
     objects,
+    refreshObjects,
     clock,
   });
   const { plugins } = createAdmission({
@@ -170,7 +172,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
         keys: tokens.keys,
       }),
     ]),
-    reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, clock, serviceAccounts }),
+    reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, refreshObjects, clock, serviceAccounts }),
     connects: new Map(),
     subresources: new Map([
       ['scale', scaleHandlers],

@@ -18,13 +18,15 @@ export interface ReviewDependencies {
   readonly authorizer: ClusterAuthorizer;
   readonly tokens: ServiceAccountTokens;
   readonly objects: ObjectSource;
+  /** Resolves when `objects` is as new as the store is now. */
+  readonly refreshObjects: () => Promise<void>;
   readonly clock: Clock;
   readonly serviceAccounts: ServiceAccountConfig;
 }
 
 /** Everything that answers a POST and stores nothing, as the router looks it up. */
 export function reviewHandlers(dependencies: ReviewDependencies): ReadonlyMap<string, ReviewHandler> {
-  const { authenticator, authorizer, tokens, objects, clock, serviceAccounts } = dependencies;
+  const { authenticator, authorizer, tokens, objects, refreshObjects, clock, serviceAccounts } = dependencies;
   const { maxExpirationSeconds, extendExpiration } = serviceAccounts;
   return new Map([
     ['tokenreviews.authentication.k8s.io', tokenReviewHandler({ authenticator, apiAudiences: tokens.apiAudiences })],
@@ -38,6 +40,7 @@ export function reviewHandlers(dependencies: ReviewDependencies): ReadonlyMap<st
       tokenRequestHandler({
         tokens,
         objects,
+        refreshObjects,
         ...(maxExpirationSeconds !== undefined && { maxExpirationSeconds }),
         ...(extendExpiration !== undefined && { extendExpiration }),
       }),
