@@ -14,9 +14,13 @@ export class CertificateApproval implements AdmissionPlugin {
     this.#authorizer = authorizer;
   }
 
-  async validate(attributes: AdmissionAttributes): Promise<void> {
+  validate(attributes: AdmissionAttributes): void | Promise<void> {
     if (resourceKey(attributes) !== 'certificatesigningrequests.certificates.k8s.io') return;
     if (attributes.operation !== 'UPDATE' || attributes.subresource !== 'approval') return;
+    return this.#check(attributes);
+  }
+
+  async #check(attributes: AdmissionAttributes): Promise<void> {
     const { signerName } = storedObject<CertificateSigningRequest>(attributes).spec;
     if (await maySign(this.#authorizer, { user: attributes.user, verb: 'approve', signerName })) return;
     throw deny(attributes, `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`);

@@ -9,6 +9,7 @@ import { refusalOf, type TestRequest } from './admission-attributes-suite.ts';
 import { CertificateApproval } from './certificate-approval.ts';
 import { CertificateSigning } from './certificate-signing.ts';
 import { certificateSubjectRestriction } from './certificate-subject-restriction.ts';
+import { ClusterTrustBundleAttest } from './cluster-trust-bundle-attest.ts';
 
 const resource = 'certificatesigningrequests.certificates.k8s.io';
 const signerName = 'example.com/clients';
@@ -81,5 +82,21 @@ test('no certificate for the API makes its owner system:masters', async () => {
   assert.equal(
     await refusal({ ...(await create([], client)), object: { spec: { signerName: client, request: '' } } }),
     `${resource} "c" is forbidden: failed to parse CSR: PEM block type must be CERTIFICATE REQUEST`,
+  );
+});
+
+test('a trust bundle in the name of a signer needs the verb attest', async () => {
+  const create = (spec: object): TestRequest => ({
+    operation: 'CREATE',
+    resource: 'clustertrustbundles.certificates.k8s.io',
+    name: 'b',
+    object: { spec },
+  });
+  const plugin = new ClusterTrustBundleAttest({ authorizer: annMay('attest', signerName) });
+  assert.equal(await refusalOf(plugin, create({ signerName })), undefined);
+  assert.equal(await refusalOf(plugin, create({})), undefined);
+  assert.equal(
+    await refusalOf(plugin, create({ signerName: 'other.com/x' })),
+    'clustertrustbundles.certificates.k8s.io "b" is forbidden: user not permitted to attest for signerName "other.com/x"',
   );
 });

@@ -15,9 +15,13 @@ export class CertificateSigning implements AdmissionPlugin {
     this.#authorizer = authorizer;
   }
 
-  async validate(attributes: AdmissionAttributes): Promise<void> {
+  validate(attributes: AdmissionAttributes): void | Promise<void> {
     if (resourceKey(attributes) !== 'certificatesigningrequests.certificates.k8s.io') return;
     if (attributes.operation !== 'UPDATE' || attributes.subresource !== 'status') return;
+    return this.#check(attributes);
+  }
+
+  async #check(attributes: AdmissionAttributes): Promise<void> {
     const stored = storedObject<CertificateSigningRequest>(attributes);
     if (sameOutcome(newObject<CertificateSigningRequest>(attributes), stored)) return;
     const { signerName } = stored.spec;

@@ -7,13 +7,17 @@ import { newObject, resourceKey } from './typed-object.ts';
 /** Nobody becomes `system:masters` by a certificate that the cluster issues. */
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: 'CertificateSubjectRestriction',
-  async validate(attributes: AdmissionAttributes): Promise<void> {
+  validate(attributes: AdmissionAttributes): void | Promise<void> {
     if (resourceKey(attributes) !== 'certificatesigningrequests.certificates.k8s.io') return;
     if (attributes.operation !== 'CREATE' || attributes.subresource !== '') return;
     const { spec } = newObject<CertificateSigningRequest>(attributes);
     if (spec.signerName !== 'kubernetes.io/kube-apiserver-client') return;
-    const { organizations } = await readRequest(attributes, 'failed to parse CSR');
-    if (!organizations.includes('system:masters')) return;
-    throw deny(attributes, `use of ${spec.signerName} signer with system:masters group is not allowed`);
+    return checkOrganizations(attributes, spec.signerName);
   },
 };
+
+async function checkOrganizations(attributes: AdmissionAttributes, signerName: string): Promise<void> {
+  const { organizations } = await readRequest(attributes, 'failed to parse CSR');
+  if (!organizations.includes('system:masters')) return;
+  throw deny(attributes, `use of ${signerName} signer with system:masters group is not allowed`);
+}

@@ -26,6 +26,7 @@ test('plugins come in upstream’s order, and flags take single ones away', () =
     'DefaultTolerationSeconds',
     'CertificateApproval',
     'CertificateSigning',
+    'ClusterTrustBundleAttest',
     'CertificateSubjectRestriction',
     'RbacEscalation',
     'JoinToken',
@@ -36,6 +37,12 @@ test('plugins come in upstream’s order, and flags take single ones away', () =
     message: '--disable-admission-plugins: RbacEscalation cannot be disabled',
   });
   assert.throws(() => names({ enable: ['Nonsense'] }), /--enable-admission-plugins: "Nonsense" is no admission plugin/);
+  assert.equal(names({ disable: ['LimitRanger'] }).length, names({}).length);
+  assert.throws(() => names({ enable: ['LimitRanger'] }), /"LimitRanger" is no admission plugin/);
+  assert.throws(
+    () => names({ disable: ['Nonsense'] }),
+    /--disable-admission-plugins: "Nonsense" is no admission plugin/,
+  );
   assert.throws(() => names({ enable: ['Priority'], disable: ['Priority'] }), /Priority is also in/);
 });
 

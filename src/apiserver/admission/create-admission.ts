@@ -7,6 +7,7 @@ import type { AdmissionPlugin } from './admission.ts';
 import { CertificateApproval } from './certificate-approval.ts';
 import { CertificateSigning } from './certificate-signing.ts';
 import { certificateSubjectRestriction } from './certificate-subject-restriction.ts';
+import { ClusterTrustBundleAttest } from './cluster-trust-bundle-attest.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { JoinToken } from './join-token.ts';
 import type { LiveObjects } from './live-objects.ts';
@@ -32,6 +33,36 @@ export interface AdmissionOptions {
 /** Protections that stand in the place of what upstream does outside of admission: they cannot be disabled. */
 const permanent = new Set(['RbacEscalation', 'JoinToken']);
 
+/** What upstream has and this server does not: disabling it changes nothing, enabling it cannot be granted. */
+const absent = [
+  'AlwaysAdmit',
+  'AlwaysDeny',
+  'AlwaysPullImages',
+  'DefaultIngressClass',
+  'DefaultStorageClass',
+  'DenyServiceExternalIPs',
+  'EventRateLimit',
+  'ExtendedResourceToleration',
+  'ImagePolicyWebhook',
+  'LimitPodHardAntiAffinityTopology',
+  'LimitRanger',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionWebhook',
+  'NamespaceAutoProvision',
+  'NamespaceExists',
+  'OwnerReferencesPermissionEnforcement',
+  'PersistentVolumeClaimResize',
+  'PodNodeSelector',
+  'PodSecurity',
+  'PodTolerationRestriction',
+  'PodTopologyLabels',
+  'ResourceQuota',
+  'RuntimeClass',
+  'StorageObjectInUseProtection',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionWebhook',
+];
+
 /**
  * The plugins in upstream's order, for `admitAll` and `validateAll`.
  * @throws {ConfigError} for a plugin that does not exist or cannot be disabled
@@ -47,6 +78,7 @@ export function createAdmission(options: AdmissionOptions): { plugins: readonly 
     defaultTolerationSeconds,
     new CertificateApproval({ authorizer }),
     new CertificateSigning({ authorizer }),
+    new ClusterTrustBundleAttest({ authorizer }),
     certificateSubjectRestriction,
     new RbacEscalation({ authorizer }),
     // Writes when it says yes, so it is asked last.
@@ -54,7 +86,7 @@ export function createAdmission(options: AdmissionOptions): { plugins: readonly 
   ];
   const known = all.map(({ name }) => name);
   checkNames('--enable-admission-plugins', enable, known);
-  checkNames('--disable-admission-plugins', disable, known);
+  checkNames('--disable-admission-plugins', disable, [...known, ...absent]);
   for (const name of disable) {
     if (permanent.has(name)) throw new ConfigError(`--disable-admission-plugins: ${name} cannot be disabled`);
     if (enable.includes(name)) {
@@ -67,6 +99,6 @@ export function createAdmission(options: AdmissionOptions): { plugins: readonly 
 function checkNames(flag: string, names: readonly string[], known: readonly string[]): void {
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new ConfigError(`${flag}: "${unknown}" is no admission plugin of this server; it has ${known.join(', ')}`);
+    throw new ConfigError(`${flag}: "${unknown}" is no admission plugin of this server, which has ${known.join(', ')}`);
   }
 }

@@ -30,7 +30,7 @@ function authorizer() {
 const context = {
   user: { username: 'ann', uid: '', groups: [], extra: {} },
   info: { namespace: 'ns' },
-} as RequestContext;
+} as unknown as RequestContext;
 const review = (spec: JsonObject, metadata: JsonObject = {}): JsonKubeObject => ({ metadata, spec });
 const statusOf = async (answer: Promise<JsonKubeObject>) => (await answer)['status'];
 
