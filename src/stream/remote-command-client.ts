@@ -26,6 +26,7 @@ export interface OpenCommandOptions extends RemoteCommandStreams {
 export interface RemoteCommandClient extends AsyncDisposable {
   /** The subprotocol the server chose. */
   readonly protocol: string;
+  /** Is destroyed when the command takes no more, as a pipe closed at its other end. */
   readonly stdin: Writable | undefined;
   /** Has to be read (as stderr has): unread output stops the command. */
   readonly stdout: Readable | undefined;
@@ -69,7 +70,8 @@ async function openOverSpdy(transport: Duplex, options: OpenCommandOptions): Pro
     const stdout = options.stdout ? await open('stdout') : undefined;
     const stderr = options.stderr ? await open('stderr') : undefined;
     const resize = options.tty && /^v[345]\./.test(protocol) ? await open('resize') : undefined;
-    stdin?.once('end', () => stdin.end()); // the server takes no more
+    stdin?.endOnDestroy();
+    stdin?.once('end', () => stdin.destroy()); // the server takes no more: whoever writes sees a closed pipe
     for (const stream of [stdin, resize]) stream?.resume();
     return {
       protocol,
