@@ -1,7 +1,11 @@
 import type { StartController } from './controller.ts';
 import type { ControllerName } from './controller-identities.ts';
 import type { ControllersOptions } from './controllers-options.ts';
+import { csrApprover } from './csr/approving.ts';
+import { startCsrCleaner } from './csr/cleaning.ts';
+import { csrSigner } from './csr/signing.ts';
 import { startNamespaceController } from './namespace-deletion.ts';
+import { startNodeLifecycleController } from './node-lifecycle.ts';
 import { startReplicaSetController, startReplicationController } from './replica-set.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { startServiceAccountController } from './service-account.ts';
@@ -16,5 +20,14 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
     'namespace-controller': startNamespaceController,
     'replicaset-controller': startReplicaSetController,
     'replicationcontroller-controller': startReplicationController,
+    'node-lifecycle-controller': startNodeLifecycleController,
+    'certificatesigningrequest-approving-controller': csrApprover({
+      reservedAddresses: options.reservedAddresses ?? [],
+    }),
+    'certificatesigningrequest-signing-controller': csrSigner({
+      cluster: options.clusterAuthority,
+      kubeletServing: options.kubeletServingAuthority,
+    }),
+    'certificatesigningrequest-cleaner-controller': startCsrCleaner,
   };
 }

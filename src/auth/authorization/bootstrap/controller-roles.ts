@@ -42,7 +42,7 @@ const rulesByController: Readonly<Record<string, readonly PolicyRule[]>> = {
       groups: 'certificates.k8s.io',
       resources: 'certificatesigningrequests/approval certificatesigningrequests/status',
     }),
-    signers('approve', 'kubernetes.io/kube-apiserver-client-kubelet'),
+    signers('approve', 'kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving'),
     signers(
       'sign',
       'kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown',
