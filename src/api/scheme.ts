@@ -74,6 +74,11 @@ function buildScheme(): Scheme {
     });
   const resources = groups.flatMap(({ versions }) => versions.flatMap((v) => v.resources));
   const byName = new Map(resources.map((info) => [`${info.group}/${info.version}/${info.resource}`, info]));
+  const byStorage = new Map(
+    resources
+      .filter((info) => info.version === info.storageVersion)
+      .map((info) => [`${info.group}/${info.resource}`, info]),
+  );
   const byKind = new Map(resources.map((info) => [`${info.group}/${info.version}/${info.kind}`, info]));
 
   return {
@@ -83,8 +88,7 @@ function buildScheme(): Scheme {
     forKind: ({ group, version, kind }) => byKind.get(`${group}/${version}/${kind}`),
     storage(group, resource) {
       const stored = storedAs(group, resource);
-      const any = resources.find((info) => info.group === stored.group && info.resource === stored.resource);
-      const info = any && byName.get(`${any.group}/${any.storageVersion}/${any.resource}`);
+      const info = byStorage.get(`${stored.group}/${stored.resource}`);
       if (info === undefined) throw new Error(`Unknown resource ${resource} in group "${group}"`);
       return info;
     },
