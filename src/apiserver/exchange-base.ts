@@ -17,6 +17,10 @@ export abstract class ExchangeBase {
   #aborted: { readonly reason: unknown } | undefined;
   #closed = false;
   protected readonly answerHeaders: Headers = {};
+  /** The answer's status, once its head is sent; 0 before. */
+  status = 0;
+  /** Called when the head of the answer is sent. */
+  onHead: ((status: number) => void) | undefined;
 
   /** @throws {ApiError} `BadRequest` for a path that is not canonical */
   constructor(init: {
@@ -60,6 +64,11 @@ export abstract class ExchangeBase {
 
   setHeader(name: string, value: HeaderValue): void {
     this.answerHeaders[name] = value;
+  }
+
+  protected headSent(status: number): void {
+    this.status = status;
+    this.onHead?.(status);
   }
 
   /** The deadline passed, or the server gives up on this request. */

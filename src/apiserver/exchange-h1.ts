@@ -70,6 +70,7 @@ export class Http1Exchange extends ExchangeBase implements Exchange {
       }
     }
     this.#response.statusCode = status;
+    this.headSent(status);
   }
 }
 

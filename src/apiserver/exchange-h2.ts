@@ -11,7 +11,6 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
   readonly upgrade: Upgrade | undefined = undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #session: ServerHttp2Session;
-  #responded = false;
 
   /** @param rawHeaders name, value, name, value … as they came */
   constructor(
@@ -33,7 +32,7 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
   }
 
   get responded(): boolean {
-    return this.#responded;
+    return this.status !== 0;
   }
 
   body(): Promise<Uint8Array> {
@@ -45,7 +44,7 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
   }
 
   respond(status: number, headers: Headers, body: Uint8Array | string = ''): void {
-    this.#responded = true;
+    this.headSent(status);
     if (this.#stream.closed || this.#stream.destroyed) return;
     const bodiless = body.length === 0 || this.method === 'HEAD';
     this.#stream.respond({ ':status': status, ...this.answerHeaders, ...headers }, { endStream: bodiless });
@@ -53,7 +52,7 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
   }
 
   stream(status: number, headers: Headers): Writable {
-    this.#responded = true;
+    this.headSent(status);
     if (!this.#stream.closed && !this.#stream.destroyed) {
       this.#stream.respond({ ':status': status, ...this.answerHeaders, ...headers });
     }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { UserInfo } from '../auth/user.ts';
+import type { AuditRecord } from './audit/auditor.ts';
 import type { RequestInfo } from './request-info.ts';
 
 export type HeaderValue = string | number | readonly string[];
@@ -77,4 +78,6 @@ export interface RequestContext {
   warn(message: string): void;
   /** Adds to the audit event. */
   annotate(key: string, value: string): void;
+  /** Where the policy wants this request in the audit log. */
+  readonly audit?: AuditRecord | undefined;
 }

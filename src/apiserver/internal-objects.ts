@@ -69,6 +69,7 @@ export class InternalObjects implements LiveObjects {
       user: apiServerUser,
       dryRun: false,
       options: {},
+      trusted: true,
       warn() {},
     };
   }

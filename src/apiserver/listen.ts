@@ -8,6 +8,7 @@ import { parseStaticTokens } from '../auth/authentication/static-tokens.ts';
 import { createAuthorizer } from '../auth/authorization/create-authorizer.ts';
 import type { ObjectSource } from '../auth/object-source.ts';
 import { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
+import { TaskGroup } from '../lib/async.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { ConfigError } from '../lib/config-error.ts';
 import type { Logger } from '../lib/log.ts';
@@ -17,7 +18,9 @@ import { parseSigningKey, parseVerificationKey } from '../pki/signing-key.ts';
 import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
 import { createAdmission } from './admission/create-admission.ts';
-import { ensureClusterObjects } from './bootstrap/start-bootstrap.ts';
+import { createAuditor } from './audit/auditor.ts';
+import { type BootstrapHook, bootstrapHooks, ensureClusterObjects } from './bootstrap/cluster-objects.ts';
+import { ensureKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CachedObjects } from './cached-objects.ts';
 import type { ApiServerConfig } from './config.ts';
 import { discoveryHandlers } from './discovery/handlers.ts';
@@ -26,14 +29,17 @@ import { type HealthCheck, healthHandlers } from './health.ts';
 import { listenHttps } from './https-listener.ts';
 import { InFlight } from './in-flight.ts';
 import { InternalObjects } from './internal-objects.ts';
+import { LongRunning } from './long-running.ts';
 import { oidcDiscoveryHandlers } from './oidc-discovery.ts';
 import { OpenApi } from './openapi/handler.ts';
 import { Pipeline } from './pipeline.ts';
+import { RequestMetrics } from './request-metrics.ts';
 import { toApiError } from './respond.ts';
 import type { ConnectHandler } from './review.ts';
 import { reviewHandlers } from './review-handlers.ts';
 import { Router } from './router.ts';
 import { ServedResource } from './served-resource.ts';
+import { registerServerMetrics } from './server-metrics.ts';
 import type { ApiServices } from './services.ts';
 import { StoreFeed } from './store-feed.ts';
 import { createStrategies } from './strategies.ts';
@@ -41,6 +47,9 @@ import { bindingHandlers } from './subresources/binding.ts';
 import { evictionHandlers } from './subresources/eviction.ts';
 import { scaleHandlers } from './subresources/scale.ts';
 import { versionHandler } from './version-info.ts';
+
+/** How often the `kubernetes` Service and its endpoints are put right. */
+const reconcileIntervalMs = 10_000;
 
 export interface ApiServerDependencies {
   readonly store: Store;
@@ -149,13 +158,14 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
   });
   const services: ApiServices = { ...base, admission: plugins };
 
-  const state = { ready: false, stopping: false };
+  const state = { finished: new Set<BootstrapHook>(), stopping: false };
   const inFlight = new InFlight({
     reads: config.maxRequestsInflight ?? 400,
     writes: config.maxMutatingRequestsInflight ?? 200,
   });
   let address = '';
   const openApi = new OpenApi();
+  const requestMetrics = new RequestMetrics();
   const router = new Router({
     scheme,
     services,
@@ -164,7 +174,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       ...healthHandlers(healthChecks({ feed, store, state })),
       ['/version', versionHandler],
       ['/version/', versionHandler],
-      ['/metrics', metricsHandler(metrics)],
+      ['/metrics', metricsHandler(metrics, requestMetrics)],
       ['/openapi/', ({ exchange }) => openApi.serve(exchange)],
       ...oidcDiscoveryHandlers({
         issuer: tokens.issuer,
@@ -181,10 +191,17 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       ['pods/eviction', evictionHandlers],
     ]),
   });
+  const longRunning = new LongRunning();
+  const auditor = parts.use(await createAuditor(config.audit ?? {}, { log, metrics, clock }));
   const pipeline = new Pipeline({
     authenticator,
     authorizer,
+    auditor,
     inFlight,
+    longRunning,
+    requestMetrics,
+    isKnown: ({ group, version, resource }) => scheme.find(group, version, resource) !== undefined,
+    clock,
     requestTimeoutMs: config.requestTimeoutMs ?? 60_000,
     route: (context) => router.route(context),
     log,
@@ -208,10 +225,24 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
   const host = reachableHost(config.host);
   address = `${host}:${port}`;
 
-  const ready = ensureClusterObjects(internal).then(() => {
-    state.ready = true;
-  });
+  registerServerMetrics(metrics, { feed, inFlight, longRunning, connections: () => listener.connections });
+  const advertised = {
+    address: config.advertiseAddress ?? listener.address.address,
+    port,
+    serviceClusterIpRange: config.serviceClusterIpRange ?? '10.96.0.0/12',
+  };
+  const tasks = parts.use(new TaskGroup({ onError: (error) => log.error('Background task failed', { error }) }));
+  const ready = ensureClusterObjects(internal, { config, advertised, finished: (hook) => state.finished.add(hook) });
   ready.catch((error: unknown) => log.error('API server cannot become ready', { error }));
+  tasks.run(async (signal) => {
+    await ready;
+    for (;;) {
+      await clock.delay(reconcileIntervalMs, { signal });
+      await ensureKubernetesService(internal, advertised).catch((error: unknown) =>
+        log.warn('Endpoints of the kubernetes Service not brought up to date', { error }),
+      );
+    }
+  });
 
   const owned = parts.move();
   let ended: Promise<void> | undefined;
@@ -275,7 +306,7 @@ function checkAnonymous({ authorizationModes = [], anonymousAuth }: ApiServerCon
 function healthChecks(parts: {
   feed: StoreFeed;
   store: Store;
-  state: { ready: boolean; stopping: boolean };
+  state: { finished: ReadonlySet<BootstrapHook>; stopping: boolean };
 }): HealthCheck[] {
   const { feed, store, state } = parts;
   const fail = (message: string) => {
@@ -291,15 +322,10 @@ function healthChecks(parts: {
       readinessOnly: true,
       check: () => (feed.healthy ? undefined : fail('the watch cache does not follow the store')),
     },
-    ...[
-      'start-system-namespaces-controller',
-      'bootstrap-controller',
-      'rbac/bootstrap-roles',
-      'scheduling/bootstrap-system-priority-classes',
-    ].map(
+    ...bootstrapHooks.map(
       (hook): HealthCheck => ({
         name: `poststarthook/${hook}`,
-        check: () => (state.ready ? undefined : fail('not finished')),
+        check: () => (state.finished.has(hook) ? undefined : fail('not finished')),
       }),
     ),
     {
@@ -310,9 +336,9 @@ function healthChecks(parts: {
   ];
 }
 
-function metricsHandler(metrics: Metrics): ConnectHandler {
+function metricsHandler(metrics: Metrics, requestMetrics: RequestMetrics): ConnectHandler {
   return async ({ exchange }) => {
-    exchange.respond(200, { 'content-type': metricsContentType }, await metrics.render());
+    exchange.respond(200, { 'content-type': metricsContentType }, (await metrics.render()) + requestMetrics.render());
   };
 }
 

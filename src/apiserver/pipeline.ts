@@ -2,27 +2,42 @@ import { randomUUID } from 'node:crypto';
 import { ApiError } from '../api/errors.ts';
 import type { Authentication, Authenticator } from '../auth/authenticator.ts';
 import type { Authorizer } from '../auth/authorizer.ts';
-import { anonymousUser } from '../auth/user.ts';
+import { anonymousUser, type UserInfo } from '../auth/user.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import { type Auditor, type AuditRecord, auditIdOf } from './audit/auditor.ts';
 import { attributesOf, forbiddenRequest } from './authorize.ts';
 import type { Exchange, RequestContext } from './exchange.ts';
 import type { ExchangeBase } from './exchange-base.ts';
 import { impersonate } from './impersonation.ts';
 import type { InFlight } from './in-flight.ts';
+import { isLongRunning, type LongRunning } from './long-running.ts';
+import { startDeadline } from './request-deadline.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
-import { sendError, sendText } from './respond.ts';
+import type { RequestMetrics } from './request-metrics.ts';
+import { sendError, sendText, toApiError } from './respond.ts';
 import { Warnings } from './warnings.ts';
 
 export interface PipelineOptions {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  readonly auditor: Auditor;
   readonly inFlight: InFlight;
+  readonly longRunning: LongRunning;
+  readonly requestMetrics: RequestMetrics;
   readonly requestTimeoutMs: number;
   readonly route: (context: RequestContext) => Promise<void>;
+  /** Whether the request names a resource that exists: what clients make up is no label of a metric. */
+  readonly isKnown: (info: RequestInfo) => boolean;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
-type IncomingExchange = Exchange & ExchangeBase;
+export type IncomingExchange = Exchange & ExchangeBase;
+
+/** Told to clients as upstream does; there are no flow schemas, so these name none. */
+const flowSchemaUid = randomUUID();
+const priorityLevelUid = randomUUID();
 
 /** Every request's way, in upstream's order: authenticate, audit, impersonate, limit, authorize, route. */
 export class Pipeline {
@@ -36,9 +51,7 @@ export class Pipeline {
   /** Takes a request. Never rejects: every failure is answered. */
   handle(exchange: IncomingExchange): void {
     const done: Promise<void> = this.#serve(exchange)
-      .catch((error: unknown) =>
-        this.#options.log.error('Request failed', { method: exchange.method, path: exchange.path, error }),
-      )
+      .catch((error: unknown) => this.#log(exchange, error))
       .finally(() => this.#open.delete(done));
     this.#open.add(done);
   }
@@ -49,120 +62,149 @@ export class Pipeline {
   }
 
   async #serve(exchange: IncomingExchange): Promise<void> {
-    exchange.setHeader('audit-id', auditId(exchange));
+    const { requestMetrics, isKnown } = this.#options;
+    const startedMs = performance.now();
+    const auditId = auditIdOf(exchange.headers);
+    exchange.setHeader('audit-id', auditId);
     exchange.setHeader('cache-control', 'no-cache, private');
     exchange.setHeader('x-kubernetes-pf-flowschema-uid', flowSchemaUid);
     exchange.setHeader('x-kubernetes-pf-prioritylevel-uid', priorityLevelUid);
+    const info = parseRequestInfo(exchange.method, exchange.path, exchange.query);
+    const request = { exchange, info, auditId };
     try {
-      await this.#filter(exchange);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code === 500) this.#report(exchange, error);
-      await sendError(exchange, error, { fromFilter: error instanceof ApiError && error.reason === 'Forbidden' });
+      await this.#authenticated(request);
+    } finally {
+      requestMetrics.observe(info, {
+        code: exchange.status,
+        seconds: (performance.now() - startedMs) / 1000,
+        known: isKnown(info),
+        dryRun: exchange.query.has('dryRun'),
+        longRunning: isLongRunning(info),
+      });
     }
   }
 
-  async #filter(exchange: IncomingExchange): Promise<void> {
-    const { authenticator, authorizer, inFlight, requestTimeoutMs, route } = this.#options;
-    const info = parseRequestInfo(exchange.method, exchange.path, exchange.query);
+  async #authenticated({ exchange, info, auditId }: Incoming): Promise<void> {
+    const { authenticator, auditor, clock } = this.#options;
     const { headers, socket, path } = exchange;
     const asked = authenticator.authenticate({ headers, socket, path });
     const authentication = asked instanceof Promise ? await asked : asked;
-    if (authentication.outcome !== 'authenticated') return refuse(exchange, authentication);
-    let { user } = authentication;
-    if (user.username === anonymousUser.username) exchange.closeConnection();
+    const user = authentication.outcome === 'authenticated' ? authentication.user : undefined;
+    const record = auditor.begin({
+      auditId,
+      requestUri: exchange.url,
+      info,
+      user,
+      headers,
+      remoteAddress: socket.remoteAddress,
+      receivedAtMs: clock.now(),
+    });
+    if (authentication.outcome !== 'authenticated') return this.#refuse(exchange, authentication, record);
+    if (authentication.user.username === anonymousUser.username) exchange.closeConnection();
     if (authentication.consumedHeaders) exchange.removeHeaders(authentication.consumedHeaders);
+    try {
+      await this.#admitted({ exchange, info, authentication, record });
+      record?.complete(exchange.status);
+    } catch (error) {
+      const refusal = toApiError(error);
+      if (!(error instanceof ApiError)) {
+        this.#log(exchange, error);
+        record?.panic(refusal.message);
+      }
+      await sendError(exchange, refusal);
+      if (error instanceof ApiError) record?.complete(refusal.code, refusal.status);
+    }
+  }
+
+  async #admitted({ exchange, info, authentication, record }: Authenticated): Promise<void> {
+    const { authorizer, inFlight, longRunning } = this.#options;
     const warnings = new Warnings();
     const warn = (text: string) => {
       warnings.add(text);
       exchange.setHeader('warning', warnings.headers);
     };
     for (const warning of authentication.warnings ?? []) warn(warning);
-
-    const impersonation = await impersonate(exchange.headers, user, authorizer);
-    if (impersonation) {
+    let { user } = authentication;
+    const impersonating = impersonate(exchange.headers, user, authorizer);
+    if (impersonating) {
+      const impersonation = await impersonating;
       user = impersonation.user;
+      record?.impersonate(user);
       exchange.removeHeaders(impersonation.consumedHeaders);
     }
-
-    const longRunning = isLongRunning(info);
-    const exempt = longRunning || user.groups.includes('system:masters');
+    const request = { exchange, info, user, warn, record };
+    if (isLongRunning(info)) {
+      using _counted = longRunning.enter(info);
+      if (record) exchange.onHead = (status) => record.responseStarted(status);
+      return await this.#authorized(request);
+    }
+    const exempt = user.groups.includes('system:masters');
     if (!exempt && !inFlight.enter(info.verb)) {
       return sendText(exchange, 429, 'Too many requests, please try again later.', { 'retry-after': 1 });
     }
-    const deadline = longRunning ? undefined : startDeadline(exchange, requestTimeoutMs);
+    const deadline = startDeadline(exchange, this.#options.requestTimeoutMs);
     try {
-      const attributes = attributesOf(user, info, exchange.query);
-      const pending = authorizer.authorize(attributes);
-      const decision = pending instanceof Promise ? await pending : pending;
-      if (decision.verdict !== 'allow') throw forbiddenRequest(attributes, decision);
-      await route({ exchange, info, user, warn, annotate() {} });
+      await this.#authorized(request);
     } finally {
       clearTimeout(deadline);
       if (!exempt) inFlight.release(info.verb);
     }
   }
 
-  #report(exchange: Exchange, error: unknown): void {
-    if (exchange.signal.aborted) return;
-    this.#options.log.error('Request failed', { method: exchange.method, path: exchange.path, error });
+  async #authorized({ exchange, info, user, warn, record }: Identified): Promise<void> {
+    const { authorizer, route } = this.#options;
+    const attributes = attributesOf(user, info, exchange.query);
+    const pending = authorizer.authorize(attributes);
+    const decision = pending instanceof Promise ? await pending : pending;
+    const allowed = decision.verdict === 'allow';
+    record?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');
+    record?.annotate('authorization.k8s.io/reason', decision.reason);
+    if (!allowed) {
+      exchange.setHeader('x-content-type-options', 'nosniff');
+      throw forbiddenRequest(attributes, decision);
+    }
+    const annotate = (key: string, value: string) => record?.annotate(key, value);
+    await route({ exchange, info, user, warn, annotate, audit: record });
+  }
+
+  async #refuse(
+    exchange: IncomingExchange,
+    authentication: Exclude<Authentication, { outcome: 'authenticated' }>,
+    record: AuditRecord | undefined,
+  ): Promise<void> {
+    exchange.closeConnection();
+    const cause = authentication.outcome === 'rejected' ? authentication.error : undefined;
+    if (cause) this.#options.log.debug('Credentials refused', { path: exchange.path, error: cause });
+    await sendError(exchange, new ApiError('Unauthorized', 'Unauthorized', { cause }));
+    const { authorization } = exchange.headers;
+    record?.failedAuthentication([
+      ...(authorization === undefined ? [] : ['bearer']),
+      ...(exchange.socket.getPeerX509Certificate() ? ['x509'] : []),
+    ]);
+  }
+
+  #log({ method, path, signal }: IncomingExchange, error: unknown): void {
+    if (!signal.aborted) this.#options.log.error('Request failed', { method, path, error });
   }
 }
 
-const flowSchemaUid = randomUUID();
-const priorityLevelUid = randomUUID();
-
-/** Requests that last as long as their clients want. */
-export function isLongRunning({ verb, subresource, isResourceRequest }: RequestInfo): boolean {
-  return isResourceRequest && (verb === 'watch' || verb === 'proxy' || longSubresources.has(subresource));
+interface Incoming {
+  readonly exchange: IncomingExchange;
+  readonly info: RequestInfo;
+  readonly auditId: string;
 }
 
-const longSubresources: ReadonlySet<string> = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
-
-function auditId({ headers }: Exchange): string {
-  const given = headers['audit-id'];
-  return typeof given === 'string' && /^[\x21-\x7e]{1,64}$/.test(given) ? given : randomUUID();
+interface Authenticated {
+  readonly exchange: IncomingExchange;
+  readonly info: RequestInfo;
+  readonly authentication: Extract<Authentication, { outcome: 'authenticated' }>;
+  readonly record: AuditRecord | undefined;
 }
 
-async function refuse(
-  exchange: IncomingExchange,
-  authentication: Exclude<Authentication, { outcome: 'authenticated' }>,
-): Promise<void> {
-  exchange.closeConnection();
-  const cause = authentication.outcome === 'rejected' ? authentication.error : undefined;
-  await sendError(exchange, new ApiError('Unauthorized', 'Unauthorized', { cause }));
-}
-
-/** @throws {ApiError} `BadRequest` for a `timeout` that is no duration */
-function startDeadline(exchange: IncomingExchange, maxMs: number): NodeJS.Timeout {
-  const asked = exchange.query.get('timeout');
-  const ms = asked ? Math.min(parseDuration(asked), maxMs) : maxMs;
-  return setTimeout(() => {
-    const error = new ApiError('Timeout', 'Timeout: request did not complete within the allotted timeout');
-    exchange.abort(error);
-    if (!exchange.responded) void sendError(exchange, error);
-  }, ms).unref();
-}
-
-const units: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** A Go duration such as `32s` or `1m30s` in milliseconds. @throws {ApiError} `BadRequest` */
-function parseDuration(text: string): number {
-  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) {
-    throw new ApiError(
-      'BadRequest',
-      `invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(text)}`,
-    );
-  }
-  let ms = 0;
-  for (const [, number, , unit = ''] of text.matchAll(/(\d+(\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
-    ms += Number(number) * (units[unit] ?? 0);
-  return ms;
+interface Identified {
+  readonly exchange: IncomingExchange;
+  readonly info: RequestInfo;
+  readonly user: UserInfo;
+  readonly warn: (text: string) => void;
+  readonly record: AuditRecord | undefined;
 }

@@ -61,16 +61,11 @@ export function sendGzip(
 }
 
 /** Answers an error as a `Status` in the format asked for; in JSON where nothing fits. */
-export async function sendError(
-  exchange: Exchange,
-  error: unknown,
-  options: { fromFilter?: boolean } = {},
-): Promise<void> {
+export async function sendError(exchange: Exchange, error: unknown): Promise<void> {
   if (exchange.responded) return exchange.closeConnection();
   const refusal = toApiError(error);
   const retryAfter = refusal.details?.retryAfterSeconds;
   if (retryAfter !== undefined && retryAfter > 0) exchange.setHeader('retry-after', retryAfter);
-  if (options.fromFilter) exchange.setHeader('x-content-type-options', 'nosniff');
   const format = (accepted(String(exchange.headers['accept'] ?? '*/*')) ?? plainJson).format;
   await sendStatus(exchange, refusal.code, refusal.status, format);
 }

@@ -1,5 +1,6 @@
 import { badRequest } from '../api/errors.ts';
 import { formatApiVersion } from '../api/object.ts';
+import { defaultPrinter, type TablePrinter } from '../api/tables/printer.ts';
 import type { CachedObject } from './cached-object.ts';
 import type { ListMeta } from './list-encoding.ts';
 import { contentTypes } from './negotiation.ts';
@@ -30,7 +31,7 @@ export function encodeTable(
   { objects, meta }: { objects: readonly CachedObject[]; meta: ListMeta },
   options: TableOptions,
 ): string {
-  const columns = JSON.stringify(columnsOf(resource));
+  const columns = JSON.stringify(tableFor(resource.info).columns);
   const rows = objects.map((object) => rowOf(resource, object, options));
   return `{${head(options)},"metadata":${JSON.stringify(meta)},"columnDefinitions":${columns},"rows":[${rows.join(',')}]}\n`;
 }
@@ -41,7 +42,7 @@ export function tableWatchEncoding(
   { metaVersion, include }: { metaVersion: string; include: IncludeObject },
 ): WatchEncoding {
   const table = (row: string, { revision, first, nowMs }: { revision: number; first: boolean; nowMs: number }) => {
-    const columns = first ? JSON.stringify(columnsOf(resource)) : 'null';
+    const columns = first ? JSON.stringify(tableFor(resource.info).columns) : 'null';
     const meta = JSON.stringify({ resourceVersion: String(revision) });
     return `{${head({ metaVersion, include, nowMs })},"metadata":${meta},"columnDefinitions":${columns},"rows":[${row}]}`;
   };
@@ -69,9 +70,10 @@ function head({ metaVersion }: TableOptions): string {
 
 function rowOf(resource: ServedResource, object: CachedObject, { include, metaVersion, nowMs }: TableOptions): string {
   const value = resource.object(object);
-  const cells = JSON.stringify(cellsOf(resource, object, nowMs));
-  if (include === 'None') return `{"cells":${cells},"object":null}`;
-  if (include === 'Object') return `{"cells":${cells},"object":${resource.json(object).toString()}}`;
+  const { cells, conditions } = tableFor(resource.info).row(value, nowMs);
+  const start = `{"cells":${JSON.stringify(cells)}${conditions ? `,"conditions":${JSON.stringify(conditions)}` : ''},"object":`;
+  if (include === 'None') return `${start}null}`;
+  if (include === 'Object') return `${start}${resource.json(object).toString()}}`;
   const partial = object.derive(`row ${metaVersion}`, () =>
     JSON.stringify({
       kind: 'PartialObjectMetadata',
@@ -79,17 +81,7 @@ function rowOf(resource: ServedResource, object: CachedObject, { include, metaVe
       metadata: value.metadata,
     }),
   );
-  return `{"cells":${cells},"object":${partial}}`;
+  return `${start}${partial}}`;
 }
 
-// until the api layer's tables land
-function columnsOf(_resource: ServedResource): object[] {
-  return [
-    { name: 'Name', type: 'string', format: 'name', description: '', priority: 0 },
-    { name: 'Created At', type: 'date', format: '', description: '', priority: 0 },
-  ];
-}
-function cellsOf(resource: ServedResource, object: CachedObject, _nowMs: number): unknown[] {
-  const { metadata } = resource.object(object);
-  return [metadata['name'], metadata['creationTimestamp']];
-}
+const tableFor = (_info: object): TablePrinter => defaultPrinter;

@@ -17,10 +17,19 @@ export interface MetricOptions {
 export class Metrics {
   readonly #registry = new Registry();
 
-  counter({ name, help, labels = [] }: MetricOptions): Counter<string> {
+  /** `collect` brings it up to date at each scrape (`reset`, then `inc`), for figures that something else already counts. */
+  counter(options: MetricOptions & { collect?: (counter: Counter<string>) => void }): Counter<string> {
+    const { name, help, labels = [], collect } = options;
     const known = this.#registry.getSingleMetric(name);
     if (known) return known as Counter<string>; // names are unique to one kind of metric
-    return new Counter({ name, help, labelNames: [...labels], registers: [this.#registry] });
+    const counter: Counter<string> = new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.#registry],
+      ...(collect && { collect: () => collect(counter) }),
+    });
+    return counter;
   }
 
   /** `collect` sets the value at each scrape, for figures that something else already counts. */

@@ -1,11 +1,10 @@
-import { type FieldError, required } from '../../api/field-error.ts';
+import type { FieldError } from '../../api/field-error.ts';
 import type { JsonKubeObject } from '../../api/object.ts';
+import { validateObjectMeta } from '../../api/validation/object-meta.ts';
 import type { ServedResource } from '../served-resource.ts';
 
 /** Complaints about an object's metadata that hold for every resource. */
-export function validateMetadata({ metadata }: Readonly<JsonKubeObject>, _resource: ServedResource): FieldError[] {
-  if (typeof metadata['name'] !== 'string' || metadata['name'] === '') {
-    return [required('metadata.name', 'name or generateName is required')];
-  }
-  return [];
+export function validateMetadata({ metadata }: Readonly<JsonKubeObject>, resource: ServedResource): FieldError[] {
+  const { namespaced } = resource.storage;
+  return validateObjectMeta(metadata, { namespaced, nameRule: resource.strategy.nameRule ?? 'dns1123Subdomain' });
 }

@@ -17,6 +17,8 @@ export interface WriteRequest {
   readonly dryRun: boolean;
   /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions. */
   readonly options: JsonObject;
+  /** What the server itself writes, such as its own address, is not judged by the rules for users. */
+  readonly trusted?: boolean;
   warn(message: string): void;
 }
 
