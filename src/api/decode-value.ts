@@ -1,7 +1,7 @@
 import type { DecodeContext } from './decode-context.ts';
 import { type Field, findModel, pointerScalars, zeroKept } from './model.ts';
 import type { JsonObject, JsonValue } from './object.ts';
-import { canonicalQuantity, parseQuantity, QuantityError } from './quantity.ts';
+import { canonicalQuantity, formatQuantity, parseQuantity, QuantityError } from './quantity.ts';
 import { setKey } from './set-key.ts';
 import { formatMicroTime, formatTime, parseTimestamp, timestampError } from './timestamp.ts';
 
@@ -79,7 +79,7 @@ function fieldDecoder(field: Field): Decoder {
   if (field.ref !== undefined) return lazyModel(field.ref);
   if (field.list !== undefined) return listDecoder(fieldDecoder(field.list));
   if (field.map !== undefined) {
-    // A map of quantities is a ResourceList, which upstream brings into canonical form; single quantities stay as written.
+    // A map of quantities is a ResourceList, which upstream also rounds up to milli.
     const isResourceList = field.map.ref === 'io.k8s.apimachinery.pkg.api.resource.Quantity';
     return mapDecoder(isResourceList ? resourceQuantity : fieldDecoder(field.map));
   }
@@ -204,10 +204,7 @@ const bytes: Decoder = {
 const freeForm: Decoder = { goType: 'interface {}', zero: () => null, decode: (value) => value as JsonValue };
 
 const resourceQuantity = quantity(canonicalQuantity);
-const plainQuantity = quantity((text) => {
-  parseQuantity(text);
-  return text;
-});
+const plainQuantity = quantity((text) => formatQuantity(parseQuantity(text)));
 
 function quantity(normalize: (text: string) => string): Decoder {
   return {

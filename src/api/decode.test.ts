@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { encodeText } from '../lib/bytes.ts';
 import { decodeObject, type FieldValidation } from './decode.ts';
-import { maxJsonDepth, parseJson, parseYamlBody } from './json.ts';
+import { findYamlDuplicates, maxJsonDepth, parseJson, parseYamlBody } from './json.ts';
 
 const pod = { group: '', version: 'v1', kind: 'Pod' };
 
@@ -94,6 +94,13 @@ test('resource lists are brought into canonical form, integers or strings stay w
   });
 });
 
+test('a single quantity is canonical, and finer than milli', () => {
+  const { object } = decode(
+    '{"spec":{"volumes":[{"name":"a","emptyDir":{"sizeLimit":"1024Mi"}},{"name":"b","emptyDir":{"sizeLimit":"0.1m"}}]}}',
+  );
+  assert.match(JSON.stringify(object), /"sizeLimit":"1Gi".*"sizeLimit":"100u"/);
+});
+
 test('a body of another version or kind is refused', () => {
   assert.throws(() => decode('{"apiVersion":"v2","kind":"Pod"}'), {
     message: 'the API version in the data (v2) does not match the expected API version (v1)',
@@ -144,4 +151,10 @@ test('yaml aliases cannot blow up or go round', () => {
   assert.throws(() => parseYamlBody(bomb), { message: /excessive aliasing/ });
   assert.throws(() => parseYamlBody('a: &a [*a]'), { reason: 'BadRequest' });
   assert.deepEqual(parseYamlBody('a: &x {b: 1}\nc: *x'), { a: { b: 1 }, c: { b: 1 } });
+});
+
+test('a key that occurs twice in yaml is told of, not refused', () => {
+  assert.deepEqual(parseYamlBody('a: 1\na: 2'), { a: 2 });
+  assert.match(findYamlDuplicates('a: 1\na: 2').join(), /^yaml: duplicated mapping key/);
+  assert.deepEqual(findYamlDuplicates('a: 1\nb: 2'), []);
 });

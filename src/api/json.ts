@@ -33,18 +33,30 @@ export function parseJson(bytes: Uint8Array, { duplicates }: { duplicates: boole
 }
 
 /**
- * Parses one YAML (or JSON) document. Anchors that expand to far more than was sent, or that contain themselves, are refused.
+ * Parses one YAML (or JSON) document; of a key that occurs twice the last one counts. Anchors that expand to far more than was sent, or that
+ * contain themselves, are refused.
  * @throws {ApiError} BadRequest
  */
 export function parseYamlBody(text: string): unknown {
   let value: unknown;
   try {
-    value = parseYaml(text);
+    value = parseYaml(text, { lastKeyWins: true });
   } catch (error) {
     throw badRequest(`error converting YAML to JSON: yaml: ${messageOf(error)}`, { cause: error });
   }
   checkExpansion(value);
   return jsonFromYaml(value);
+}
+
+/** What is said about keys that occur twice in a YAML body: `line 3: key "a" already set in map`. Empty if there are none. */
+export function findYamlDuplicates(text: string): string[] {
+  try {
+    parseYaml(text);
+    return [];
+  } catch (error) {
+    // The body has been read leniently before, so this can only be a duplicate.
+    return [`yaml: ${messageOf(error).split('\n')[0]}`];
+  }
 }
 
 function messageOf(error: unknown): string {

@@ -1,8 +1,11 @@
 import { dump, load, loadAll } from 'js-yaml';
 
-/** One YAML or JSON document as plain data. @throws an error with line and column where it cannot be read */
-export function parseYaml(text: string): unknown {
-  return load(text);
+/**
+ * One YAML or JSON document as plain data. A key that occurs again is an error, or with `lastKeyWins` replaces the earlier one.
+ * @throws an error with line and column where it cannot be read
+ */
+export function parseYaml(text: string, { lastKeyWins = false }: { lastKeyWins?: boolean } = {}): unknown {
+  return load(text, { json: lastKeyWins });
 }
 
 /** All documents of a stream, empty ones left out. */
