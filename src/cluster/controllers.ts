@@ -7,6 +7,7 @@ import {
   managerIdentity,
 } from '../controllers/controller-identities.ts';
 import { runControllers } from '../controllers/run-controllers.ts';
+import { runScheduler } from '../controllers/scheduler/run-scheduler.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
@@ -64,7 +65,10 @@ export async function startControllers(config: ControllersConfig): Promise<Async
     metrics,
   });
   parts.use(controllers);
-  await controllers.ready;
+  const scheduler = parts.use(
+    runScheduler({ client: connect(schedulerIdentity), clock, log: log.with({ component: 'scheduler' }), metrics }),
+  );
+  await Promise.all([controllers.ready, scheduler.ready]);
 
   const owned = parts.move();
   return { [Symbol.asyncDispose]: () => owned.disposeAsync() };

@@ -5,8 +5,8 @@ export type Descriptions = Readonly<
   Record<string, readonly [model: string, fields: Readonly<Record<string, string>>] | undefined>
 >;
 
-/** Beside the bundle or above its chunks when packed, under `generated/` in the tree. */
-const places = ['./descriptions.json', '../descriptions.json', '../../../generated/descriptions.json'];
+/** Beside the bundle when packed, under `generated/` in the tree. */
+const places = ['./descriptions.json', '../../../generated/descriptions.json'];
 
 /**
  * Reads the generated descriptions. They are large and rarely asked for, so nobody keeps them: a document is built and they are dropped.
