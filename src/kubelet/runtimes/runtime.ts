@@ -48,6 +48,8 @@ export interface Runtime extends AsyncDisposable {
   /** A connection to a port inside the pod. @throws {RuntimeError} `NotFound` where nothing listens */
   openPort(sandboxId: string, port: number, options: { signal: AbortSignal }): Promise<Duplex>;
   stats(id: string): Promise<ContainerStats | undefined>;
+  /** For a runtime whose logs are not files. @default the file at `logPath` */
+  readLog?(id: string, options: LogRequest): AsyncIterable<Uint8Array>;
 }
 
 export type RuntimeEvent =
@@ -169,6 +171,15 @@ export interface AttachRequest {
   readonly stdout?: Writable;
   readonly stderr?: Writable;
   readonly resizes?: AsyncIterable<TerminalSize>;
+  readonly signal: AbortSignal;
+}
+
+export interface LogRequest {
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  readonly sinceMs: number | undefined;
+  readonly tailLines: number | undefined;
+  readonly limitBytes: number | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -1,0 +1,58 @@
+import type { NodeAddress, Taint } from '../api/kubernetes/core-v1.ts';
+import type { ApiClient } from '../client/client.ts';
+import type { BootstrapCredentials } from './node/join.ts';
+import type { PodNetwork } from './pod-network.ts';
+import type { ImageTable } from './runtimes/process/image-table.ts';
+import type { Isolation } from './runtimes/process/isolation.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+import type { Simulation } from './runtimes/simulated/simulation.ts';
+
+/** How one node agent is set up. */
+export interface NodeConfig {
+  /** A DNS name; it becomes the Node's name and the name in both certificates. */
+  readonly name: string;
+  /** The node's own directory: credentials, pods, logs. */
+  readonly dataDirectory: string;
+  /** Used while there is no valid certificate in `dataDirectory`: a join string, or server, token and CA or CA pin. */
+  readonly bootstrap?: string | BootstrapCredentials;
+  /** `host`: where the kubelet API listens. `port` 0 takes any free one. @default 127.0.0.1, 10250 */
+  readonly listen?: { readonly host?: string; readonly port?: number };
+  /** A plain HTTP `/healthz` on 127.0.0.1. @default none */
+  readonly healthPort?: number;
+  /** @default InternalIP: the listening address; Hostname: the name */
+  readonly addresses?: readonly NodeAddress[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly taints?: readonly Taint[];
+  /** @default 110 */
+  readonly maxPods?: number;
+  /** Overrides of what the machine has. */
+  readonly capacity?: Readonly<Record<string, string>>;
+  /** What runs pods without a runtime class. @default 'process' */
+  readonly runtime?: 'process' | 'simulated' | Runtime;
+  /** How pods behave that run on the simulated runtime. */
+  readonly simulation?: Simulation;
+  /** What image names mean to the process runtime, beside `fairlead/demo`. */
+  readonly images?: ImageTable;
+  /** @default probed */
+  readonly isolation?: Isolation;
+  /** @default one loopback address for each pod, from 127.42.0.0/16 */
+  readonly podNetwork?: PodNetwork;
+  /** What pods' `KUBERNETES_SERVICE_HOST` and `…_PORT` name. `service`: the Service's own address. @default the API server's address */
+  readonly apiServerAddress?: 'service' | { readonly host: string; readonly port: number };
+  /** PEM of the CA for client certificates at the kubelet API. @default the cluster's CA */
+  readonly clientCa?: string;
+  /** What happens to pods' processes on disposal. @default 'leave-pods' */
+  readonly onShutdown?: 'stop-pods' | 'leave-pods';
+  /** The longest a pod may take to end on disposal. @default 5000 */
+  readonly shutdownGraceMs?: number;
+}
+
+export interface RunningNode extends AsyncDisposable {
+  readonly name: string;
+  /** Of the kubelet API. */
+  readonly port: number;
+  /** Resolves when the Node is registered and Ready, and the kubelet API shows its certificate. */
+  readonly ready: Promise<void>;
+  /** The node's own client. */
+  readonly client: ApiClient;
+}
