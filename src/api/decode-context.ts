@@ -1,3 +1,7 @@
+/** Upstream, too, stops telling at a hundred; without bounds a small body could ask for gigabytes of complaints. */
+export const maxComplaints = 100;
+const maxPathLength = 4096;
+
 /** What one decoding has met: where it is, what it complained about. */
 export class DecodeContext {
   /** Go's names of the fields around the current one; list indices and map keys are not in it. */
@@ -48,8 +52,9 @@ export class DecodeContext {
   }
 
   unknownField(name: string): void {
+    if (this.unknown === undefined || this.unknown.length >= maxComplaints) return;
     const at = this.#path.length === 0 ? name : `${this.#path.join('')}.${name}`;
-    this.unknown?.push(`unknown field "${at}"`);
+    this.unknown.push(`unknown field "${at.length > maxPathLength ? `${at.slice(0, maxPathLength)}...` : at}"`);
   }
 
   /** A value of another JSON type than Go's `goType` takes. */

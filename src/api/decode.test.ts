@@ -158,3 +158,14 @@ test('a key that occurs twice in yaml is told of, not refused', () => {
   assert.match(findYamlDuplicates('a: 1\na: 2').join(), /^yaml: duplicated mapping key/);
   assert.deepEqual(findYamlDuplicates('a: 1\nb: 2'), []);
 });
+
+test('complaints have a bound', () => {
+  const long = 'k'.repeat(100_000);
+  const unknown = Array.from({ length: 5000 }, (_, index) => `"x${index}":1`).join();
+  const { warnings } = decode(`{"metadata":{"managedFields":[{"${long}":1,${unknown}}]}}`, pod, 'Warn');
+  assert.equal(warnings.length, 100);
+  assert.ok(warnings.every((warning) => warning.length < 5000));
+  const doubled = `{"${long}":{${'"a":1,'.repeat(5000)}"a":1}}`;
+  const { duplicates } = parseJson(encodeText(doubled), { duplicates: true });
+  assert.ok(duplicates.length <= 100 && duplicates.every((path) => path.length < 5000));
+});

@@ -52,12 +52,15 @@ interface Level {
   index: number;
 }
 
-/** The paths of keys that occur again in the same object, in order; `text` must be valid JSON. */
+const maxDuplicates = 100;
+const maxPathLength = 4096;
+
+/** The paths of keys that occur again in the same object, in order, at most a hundred; `text` must be valid JSON. */
 export function findDuplicateKeys(text: string): string[] {
   const found: string[] = [];
   const levels: Level[] = [];
   let expectKey = false;
-  for (let at = 0; at < text.length; at++) {
+  for (let at = 0; at < text.length && found.length < maxDuplicates; at++) {
     const code = text.charCodeAt(at);
     const level = levels.at(-1);
     if (code === quote) {
@@ -65,7 +68,7 @@ export function findDuplicateKeys(text: string): string[] {
       if (expectKey && level?.seen !== undefined) {
         // Valid JSON was parsed before: this is a JSON string.
         level.key = JSON.parse(text.slice(at, end + 1)) as string;
-        if (level.seen.has(level.key)) found.push(pathOf(level));
+        if (level.seen.has(level.key)) found.push(pathOf(level).slice(0, maxPathLength));
         level.seen.add(level.key);
         expectKey = false;
       }
