@@ -62,7 +62,7 @@ function build(
       finish(await run({ options, args: command.args, terminal, signal: host.signal }));
     });
   } else {
-    command.action(() => {
+    command.allowExcessArguments(true).action(() => {
       const path = [...parents, spec.name].join(' ');
       if (command.args.length > 0) {
         throw new CommandError(`unknown command "${command.args[0]}" for "${path}"`, {

@@ -111,7 +111,9 @@ export async function startControlPlane(
           certificateAuthorityPem: config.kubeletAuthority
             ? config.kubeletAuthority.pem
             : pki.kubeletServing.certificatePem,
-          ...(config.kubeletPreferredAddressTypes && { preferredAddressTypes: config.kubeletPreferredAddressTypes }),
+          ...(config.kubeletPreferredAddressTypes?.length && {
+            preferredAddressTypes: config.kubeletPreferredAddressTypes,
+          }),
         },
         ...(advertiseAddress !== undefined && { advertiseAddress }),
         ...config.api,
