@@ -9,7 +9,7 @@ import type { Exchange, Headers } from './exchange.ts';
 import { accepted, contentTypes, type Format, plainJson, wantsPretty } from './negotiation.ts';
 
 /** Answers smaller than this are not worth compressing. */
-const minGzipBytes = 128 * 1024;
+export const minGzipBytes = 128 * 1024;
 const gzipAsync = promisify(gzip);
 
 export function acceptsGzip(exchange: Exchange): boolean {

@@ -21,6 +21,7 @@ export async function decodeBody(
   const { value, duplicates } = parseBody(bytes, { format, duplicates: fieldValidation !== 'Ignore', gvk });
   const { object, warnings } = decodeObject(value, { gvk, fieldValidation, duplicates });
   for (const warning of warnings) context.warn(warning);
+  if (context.audit?.wantsRequestObject) context.audit.requestObject(structuredClone(object));
   applyDefaults(object, gvk);
   return object;
 }

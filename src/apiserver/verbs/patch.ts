@@ -3,7 +3,7 @@ import { applyDefaults } from '../../api/defaults.ts';
 import { ApiError } from '../../api/errors.ts';
 import { invalid, invalidObject } from '../../api/field-error.ts';
 import { parseJson } from '../../api/json.ts';
-import type { GroupVersionKind, JsonKubeObject } from '../../api/object.ts';
+import type { GroupVersionKind, JsonKubeObject, JsonValue } from '../../api/object.ts';
 import { applyJsonPatch } from '../../api/patch/json-patch.ts';
 import { applyMergePatch } from '../../api/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../api/patch/strategic-merge-patch.ts';
@@ -71,6 +71,7 @@ export async function readPatch(
   }
   const bytes = await exchange.body();
   const { value, duplicates } = parseJson(bytes, { duplicates: fieldValidation !== 'Ignore' });
+  if (context.audit?.wantsRequestObject) context.audit.requestObject(value as JsonValue); // parsed JSON
   return (object) => {
     const patched = apply(object, value, model);
     const { object: decoded, warnings } = decodeObject(patched, {
