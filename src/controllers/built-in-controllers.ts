@@ -4,6 +4,9 @@ import type { ControllersOptions } from './controllers-options.ts';
 import { csrApprover } from './csr/approving.ts';
 import { startCsrCleaner } from './csr/cleaning.ts';
 import { csrSigner } from './csr/signing.ts';
+import { startDeploymentController } from './deployment/deployment.ts';
+import { startEndpointSliceController } from './endpoint-slices.ts';
+import { startEndpointsController } from './endpoints.ts';
 import { startNamespaceController } from './namespace-deletion.ts';
 import { startNodeLifecycleController } from './node-lifecycle.ts';
 import { startReplicaSetController, startReplicationController } from './replica-set.ts';
@@ -20,6 +23,9 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
     'namespace-controller': startNamespaceController,
     'replicaset-controller': startReplicaSetController,
     'replicationcontroller-controller': startReplicationController,
+    'deployment-controller': startDeploymentController,
+    'endpoints-controller': startEndpointsController,
+    'endpointslice-controller': startEndpointSliceController,
     'node-lifecycle-controller': startNodeLifecycleController,
     'certificatesigningrequest-approving-controller': csrApprover({
       reservedAddresses: options.reservedAddresses ?? [],
