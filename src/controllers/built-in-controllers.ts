@@ -1,3 +1,5 @@
+import { bootstrapSigner } from './bootstrap-signer.ts';
+import { startClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { StartController } from './controller.ts';
 import type { ControllerName } from './controller-identities.ts';
 import type { ControllersOptions } from './controllers-options.ts';
@@ -7,11 +9,14 @@ import { csrSigner } from './csr/signing.ts';
 import { startDeploymentController } from './deployment/deployment.ts';
 import { startEndpointSliceController } from './endpoint-slices.ts';
 import { startEndpointsController } from './endpoints.ts';
+import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
 import { startNamespaceController } from './namespace-deletion.ts';
 import { startNodeLifecycleController } from './node-lifecycle.ts';
+import { startPodGarbageCollector } from './pod-gc.ts';
 import { startReplicaSetController, startReplicationController } from './replica-set.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { startServiceAccountController } from './service-account.ts';
+import { startTokenCleaner } from './token-cleaner.ts';
 
 /** Every controller by its name, in the order they start. */
 export function builtInControllers(options: ControllersOptions): Partial<Record<ControllerName, StartController>> {
@@ -35,5 +40,14 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
       kubeletServing: options.kubeletServingAuthority,
     }),
     'certificatesigningrequest-cleaner-controller': startCsrCleaner,
+    'pod-garbage-collector-controller': startPodGarbageCollector,
+    'bootstrap-signer-controller': bootstrapSigner({
+      server: options.clusterInfoServer,
+      certificatePem: options.clusterAuthority.certificatePem,
+    }),
+    'token-cleaner-controller': startTokenCleaner,
+    'clusterrole-aggregation-controller': startClusterRoleAggregation,
+    // The last: it shares the informers that others have asked for.
+    'garbage-collector-controller': startGarbageCollector,
   };
 }
