@@ -136,3 +136,25 @@ test('the tag of an image is found behind registries with ports', () => {
   assert.equal(imageTag('nginx@sha256:0123'), '');
   assert.equal(imageTag(''), '');
 });
+
+test('a pod with resources of its own requests what its containers need together', () => {
+  const gvk = { group: '', version: 'v1', kind: 'Pod' };
+  const requests = (cpu: string) => ({ resources: { requests: { cpu } } });
+  const pod = defaulted(gvk, {
+    spec: {
+      resources: { limits: { cpu: '4', memory: '1Gi' } },
+      initContainers: [
+        { name: 's', restartPolicy: 'Always', ...requests('100m') },
+        { name: 'i', ...requests('1') },
+      ],
+      containers: [
+        { name: 'a', ...requests('250m') },
+        { name: 'b', ...requests('250m') },
+      ],
+    },
+  });
+  assert.deepEqual((pod['spec'] as JsonObject)['resources'], {
+    limits: { cpu: '4', memory: '1Gi' },
+    requests: { cpu: '1100m', memory: '1Gi' },
+  });
+});

@@ -1,5 +1,6 @@
 import { ensureObject, objectAt, objectsAt, setDefault, textAt } from '../json-object.ts';
 import type { JsonObject } from '../object.ts';
+import { defaultPodRequests } from './pod-resources.ts';
 
 const containerLists = ['initContainers', 'containers', 'ephemeralContainers'];
 
@@ -12,6 +13,7 @@ export function defaultPod(pod: JsonObject): void {
     if (spec['hostNetwork'] === true) defaultHostPorts(container);
     defaultRequests(container);
   }
+  defaultPodRequests(spec);
 }
 
 /** The spec of a pod or of a pod template. */
