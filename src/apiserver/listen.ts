@@ -97,7 +97,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     }),
   );
   const objects = new CachedObjects(feed);
-  const strategyOf = createStrategies({ config, objects, clock });
+  const strategyOf = createStrategies({ config, objects, clock, metrics });
   const resources = new Map<ResourceInfo, ServedResource>();
   const overflows = metrics.counter({
     name: 'apiserver_terminated_watchers_total',
