@@ -2,16 +2,14 @@ import type { Secret } from '../api/kubernetes/core-v1.ts';
 import {
   bootstrapTokenNamespace,
   bootstrapTokenSecretName,
-  createBootstrapTokenSecret,
-  formatBootstrapToken,
   parseBootstrapToken,
   parseBootstrapTokenSecret,
 } from '../auth/bootstrap-tokens.ts';
 import { currentOf } from '../client/client-config.ts';
 import { secrets } from '../client/resources.ts';
+import { createJoinToken } from '../cluster/join-token.ts';
 import { formatYaml } from '../lib/yaml.ts';
 import { certificatePin } from '../pki/certificate.ts';
-import { formatJoinString } from '../pki/join-string.ts';
 import { clusterOptions, connectToCluster } from './cluster-options.ts';
 import { CommandError, type CommandSpec, exitCodes } from './command.ts';
 import { formatTable } from './terminal.ts';
@@ -42,32 +40,28 @@ const create: CommandSpec = {
     await using connection = client;
     const ttlMs = options.durationMs('ttl') ?? 0;
     const expiresAtMs = ttlMs === 0 ? undefined : Date.now() + ttlMs;
-    const { token, secret } = createBootstrapTokenSecret({
+    const created = await createJoinToken(connection, {
+      server: options.text('server') ?? connection.server,
+      caPin: certificatePin(currentOf(config.ca)),
       oneTime: !options.flag('reusable'),
       ...(expiresAtMs !== undefined && { expiresAtMs }),
       ...(options.text('description') !== undefined && { description: options.requiredText('description') }),
-    });
-    await connection.create<Secret>(secrets, secret, { signal });
-    const server = options.text('server') ?? connection.server;
-    const join = formatJoinString({
-      server,
-      caPin: certificatePin(currentOf(config.ca)),
-      token: formatBootstrapToken(token),
+      signal,
     });
     const format = options.text('output');
-    if (format === 'token') terminal.print(formatBootstrapToken(token));
-    else if (format === 'text') terminal.print(join);
+    if (format === 'token') terminal.print(created.token);
+    else if (format === 'text') terminal.print(created.joinString);
     else {
       const document = {
         apiVersion: 'fairlead.dev/v1',
         kind: 'JoinString',
-        id: token.id,
-        joinString: join,
+        id: created.id,
+        joinString: created.joinString,
         ...(expiresAtMs !== undefined && { expires: new Date(expiresAtMs).toISOString() }),
       };
       terminal.print(format === 'json' ? JSON.stringify(document, undefined, 2) : formatYaml(document));
     }
-    terminal.say(`on the new node run:  fairlead join ${format === 'text' ? '<the line above>' : join}`);
+    terminal.say(`on the new node run:  fairlead join ${format === 'text' ? '<the line above>' : created.joinString}`);
     return exitCodes.ok;
   },
 };

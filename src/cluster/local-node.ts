@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { kubeconfigPath } from '../kubelet/node/join.ts';
+import type { NodeConfig, RunningNode } from '../kubelet/node-config.ts';
+import { runNode } from '../kubelet/run-node.ts';
+import type { Logger } from '../lib/log.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { createJoinToken } from './join-token.ts';
+
+export interface LocalNode extends AsyncDisposable {
+  readonly node: RunningNode;
+  /** Whether it joined now, or came back with the certificates of an earlier start. */
+  readonly joined: boolean;
+}
+
+const joinWindowMs = 5 * 60_000;
+
+/** Runs a node of this machine that joins over the wire like any other: with a one-time join string, or with what it kept. */
+export async function startLocalNode(
+  controlPlane: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
+  config: Omit<NodeConfig, 'bootstrap' | 'dataDirectory'> & { readonly nodesDirectory: string },
+  { log, signal }: { log: Logger; signal: AbortSignal },
+): Promise<LocalNode> {
+  const { nodesDirectory, ...rest } = config;
+  const dataDirectory = join(nodesDirectory, config.name);
+  const joined = !existsSync(kubeconfigPath(dataDirectory));
+  const bootstrap = joined ? { bootstrap: await joinString(controlPlane, config.name, signal) } : {};
+  const node = await runNode({ ...rest, ...bootstrap, dataDirectory }, { log, signal });
+  return { node, joined, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
+}
+
+async function joinString(
+  { client, pki, server }: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const token = await createJoinToken(client, {
+    server,
+    caPin: pki.cluster.pin,
+    expiresAtMs: Date.now() + joinWindowMs,
+    description: `node ${name}`,
+    signal,
+  });
+  return token.joinString;
+}
