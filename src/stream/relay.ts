@@ -25,6 +25,8 @@ export async function relay(a: Duplex, b: Duplex, options: RelayOptions = {}): P
       destroy();
     }
   };
+  // Two pipelines on each, beside the listeners that HTTP and TLS left there.
+  for (const stream of [a, b]) stream.setMaxListeners(Math.max(32, stream.getMaxListeners()));
   options.signal?.addEventListener('abort', destroy, { once: true });
   if (options.signal?.aborted) destroy();
   await Promise.all([carry(a, b), carry(b, a)]);

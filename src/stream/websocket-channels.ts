@@ -18,6 +18,8 @@ export interface ChannelOptions {
 }
 
 const bufferBytes = 256 * 1024;
+/** Peers limit the size of a message; what is written at once may be larger. */
+const maxPayloadBytes = 64 * 1024;
 
 /** The channels of exec, attach and the older port-forward on one WebSocket, each as a stream with back-pressure. */
 export class WebSocketChannels {
@@ -49,8 +51,13 @@ export class WebSocketChannels {
     const stream = new Writable({
       highWaterMark: 64 * 1024,
       write: (chunk: Buffer, _encoding, done) => {
-        if (chunk.length === 0) done();
-        else this.#connection.send(encodeChannelMessage(number, chunk, protocol), done);
+        let from = 0;
+        for (; chunk.length - from > maxPayloadBytes; from += maxPayloadBytes) {
+          const part = chunk.subarray(from, from + maxPayloadBytes);
+          this.#connection.send(encodeChannelMessage(number, part, protocol), () => {});
+        }
+        if (from === chunk.length) done();
+        else this.#connection.send(encodeChannelMessage(number, chunk.subarray(from), protocol), done);
       },
       final: (done) => {
         if (sendsClose && hasChannelClose(protocol) && !this.#connection.closed.aborted) {
