@@ -30,6 +30,7 @@ import { listenHttps } from './https-listener.ts';
 import { InFlight } from './in-flight.ts';
 import { InternalObjects } from './internal-objects.ts';
 import { LongRunning } from './long-running.ts';
+import { connectHandlers } from './node-streams/connect-handlers.ts';
 import { oidcDiscoveryHandlers } from './oidc-discovery.ts';
 import { OpenApi } from './openapi/handler.ts';
 import { Pipeline } from './pipeline.ts';
@@ -183,7 +184,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       }),
     ]),
     reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, refreshObjects, clock, serviceAccounts }),
-    connects: new Map(),
+    connects: connectHandlers({ kubelet: config.kubelet, dial: dependencies.dial, objects, authorizer, log }),
     subresources: new Map([
       ['scale', scaleHandlers],
       ['bindings', bindingHandlers],
