@@ -1,6 +1,6 @@
 import { badRequest } from '../api/errors.ts';
 import { formatApiVersion } from '../api/object.ts';
-import { defaultPrinter, type TablePrinter } from '../api/tables/printer.ts';
+import { tableFor } from '../api/tables.ts';
 import type { CachedObject } from './cached-object.ts';
 import type { ListMeta } from './list-encoding.ts';
 import { contentTypes } from './negotiation.ts';
@@ -83,5 +83,3 @@ function rowOf(resource: ServedResource, object: CachedObject, { include, metaVe
   );
   return `${start}${partial}}`;
 }
-
-const tableFor = (_info: object): TablePrinter => defaultPrinter;

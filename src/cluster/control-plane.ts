@@ -20,6 +20,7 @@ import { openSqliteStore } from '../storage/sqlite/sqlite-store.ts';
 import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
 import type { ClusterPaths } from './cluster-directory.ts';
+import { ensureClusterInfo } from './cluster-info.ts';
 import { startControllers } from './controllers.ts';
 import { RenewingCertificate } from './renewing-certificate.ts';
 
@@ -131,6 +132,7 @@ export async function startControlPlane(
     }),
   );
   await api.ready;
+  await ensureClusterInfo(client, { server: api.url, caPem: pki.cluster.certificatePem });
   if (config.controllers !== false) {
     const reservedAddresses = [names.serviceAddress, advertiseAddress ?? [], api.host].flat();
     parts.use(await startControllers({ server: api.url, pki, reservedAddresses, log, clock, metrics }));

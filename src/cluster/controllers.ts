@@ -58,7 +58,6 @@ export async function startControllers(config: ControllersConfig): Promise<Async
     connect,
     clusterAuthority: pki.cluster,
     kubeletServingAuthority: pki.kubeletServing,
-    clusterInfoServer: server,
     reservedAddresses: config.reservedAddresses,
     clock,
     log: log.with({ component: 'controllers' }),

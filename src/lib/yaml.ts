@@ -1,11 +1,11 @@
 import { dump, load, loadAll } from 'js-yaml';
 
 /**
- * One YAML or JSON document as plain data. A key that occurs again is an error, or with `lastKeyWins` replaces the earlier one.
+ * One YAML or JSON document as plain data; of an empty text, `undefined`. A key that occurs again is an error, or with `lastKeyWins` replaces the earlier one.
  * @throws an error with line and column where it cannot be read
  */
 export function parseYaml(text: string, { lastKeyWins = false }: { lastKeyWins?: boolean } = {}): unknown {
-  return load(text, { json: lastKeyWins });
+  return text.trim() === '' ? undefined : load(text, { json: lastKeyWins });
 }
 
 /** All documents of a stream, empty ones left out. */
