@@ -6,10 +6,13 @@ import type { ControllersOptions } from './controllers-options.ts';
 import { csrApprover } from './csr/approving.ts';
 import { startCsrCleaner } from './csr/cleaning.ts';
 import { csrSigner } from './csr/signing.ts';
+import { startDaemonSetController } from './daemon-set.ts';
 import { startDeploymentController } from './deployment/deployment.ts';
 import { startEndpointSliceController } from './endpoint-slices.ts';
 import { startEndpointsController } from './endpoints.ts';
 import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
+import { startJobController } from './job/job.ts';
+import { startTtlAfterFinished } from './job/ttl-after-finished.ts';
 import { startNamespaceController } from './namespace-deletion.ts';
 import { startNodeLifecycleController } from './node-lifecycle.ts';
 import { startPodGarbageCollector } from './pod-gc.ts';
@@ -29,6 +32,9 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
     'replicaset-controller': startReplicaSetController,
     'replicationcontroller-controller': startReplicationController,
     'deployment-controller': startDeploymentController,
+    'daemonset-controller': startDaemonSetController,
+    'job-controller': startJobController,
+    'ttl-after-finished-controller': startTtlAfterFinished,
     'endpoints-controller': startEndpointsController,
     'endpointslice-controller': startEndpointSliceController,
     'node-lifecycle-controller': startNodeLifecycleController,
