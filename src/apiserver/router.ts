@@ -2,6 +2,7 @@ import { ApiError } from '../api/errors.ts';
 import type { ResourceInfo } from '../api/resource-info.ts';
 import type { Scheme } from '../api/scheme.ts';
 import type { RequestContext } from './exchange.ts';
+import type { RequestInfo } from './request-info.ts';
 import { sendText } from './respond.ts';
 import type { ConnectHandler, ReviewHandler } from './review.ts';
 import type { ApiServices } from './services.ts';
@@ -82,7 +83,7 @@ export class Router {
     const connect = connects.get(key);
     if (connect) return connect(context);
     const allowed = subresource?.verbs ?? resource.verbs;
-    if (!allowed.includes(info.verb)) throw methodNotAllowed();
+    if (!allowed.includes(info.verb) || !fitsTarget(info)) throw methodNotAllowed();
     const handler = reviews.get(key);
     if (handler) return review(context, { resource, subresource, handler });
 
@@ -122,6 +123,12 @@ function checkScope(resource: ResourceInfo, { info }: RequestContext): void {
   if (resource.namespaced && info.namespace === '' && info.verb === 'create') throw methodNotAllowed();
   if (resource.namespaced && info.namespace === '' && single) throw unknownResource();
   if (info.rest.length > 0 && info.subresource !== 'proxy') throw unknownResource();
+}
+
+/** A collection is not replaced, and nothing is created at a name; subresources are a target of their own. */
+function fitsTarget({ verb, name, subresource }: RequestInfo): boolean {
+  if (verb === 'update' || verb === 'patch') return name !== '';
+  return verb !== 'create' || subresource !== '' || name === '';
 }
 
 function unknownResource(): ApiError {
