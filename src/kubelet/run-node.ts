@@ -23,6 +23,7 @@ import { createUsageRates } from './endpoints/usage-rates.ts';
 import { LoopbackPodNetwork } from './loopback-pod-network.ts';
 import { type ClusterAddress, joinCluster, readBootstrap, readCluster } from './node/join.ts';
 import { keepLease } from './node/lease.ts';
+import { findAddresses } from './node/node-addresses.ts';
 import { NodeCertificate } from './node/node-certificate.ts';
 import type { NodeFacts } from './node/node-object.ts';
 import { NodeRegistration } from './node/node-registration.ts';
@@ -73,10 +74,7 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
   stack.defer(async () => void (await Promise.all(runtimes.all.map((runtime) => runtime[Symbol.asyncDispose]()))));
 
   const host = config.listen?.host ?? '127.0.0.1';
-  const addresses = config.addresses ?? [
-    { type: 'InternalIP', address: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host },
-    { type: 'Hostname', address: config.name },
-  ];
+  const addresses = config.addresses ?? (await findAddresses(config.name, host));
   const hostIp = addresses.find(({ type }) => type === 'InternalIP')?.address ?? host;
   const metrics = new Metrics();
   const events = new EventRecorder({ client, component: 'kubelet', host: config.name, clock, log });

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 
 const { env } = process;
 const mount = `${env.FAIRLEAD_ROOT ?? ''}/var/run/secrets/kubernetes.io/serviceaccount`;
-const address = env.POD_IP ?? '0.0.0.0';
+const address = env.POD_IP ?? env.FAIRLEAD_POD_IP ?? '127.0.0.1';
 const port = Number(env.PORT ?? 8080);
 const requests = [];
 

@@ -8,7 +8,7 @@ use MIME::Base64 qw(decode_base64);
 
 my $root    = $ENV{FAIRLEAD_ROOT} // '';
 my $mount   = "$root/var/run/secrets/kubernetes.io/serviceaccount";
-my $address = $ENV{POD_IP} // '0.0.0.0';
+my $address = $ENV{POD_IP} // $ENV{FAIRLEAD_POD_IP} // '127.0.0.1';
 my $port    = $ENV{PORT}   // 8080;
 my @requests;
 

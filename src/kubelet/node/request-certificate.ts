@@ -79,11 +79,11 @@ async function nextChange(
   return undefined;
 }
 
-/** `node-csr-<digest of key, subject and usages>`, as upstream names the request of a first join. */
+/** `node-csr-<digest of key, subject and usages>`, as upstream names the request of a first join; in hex, a name everywhere. */
 function stableName({ stableFor, usages }: CertificateWish): string {
   const { privateKeyPem = '', commonName = '' } = stableFor ?? {};
   const hash = createHash('sha512-256');
   hash.update(formatPublicKey(parsePrivateKey(privateKeyPem).publicKey));
   for (const part of [commonName, 'system:nodes', ...usages]) hash.update('|').update(part);
-  return `node-csr-${hash.digest('base64url')}`;
+  return `node-csr-${hash.digest('hex')}`;
 }

@@ -164,6 +164,7 @@ class ProcessRuntime implements Runtime {
       PATH: defaultPath,
       HOSTNAME: known.config.hostname,
       HOME: '/root',
+      FAIRLEAD_POD_IP: known.sandbox.ip,
       ...(config.tty && { TERM: 'xterm' }),
       ...image.env,
       ...config.env,
