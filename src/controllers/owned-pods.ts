@@ -56,7 +56,8 @@ export class OwnedPods<T extends KubeObject> {
     const own: Pod[] = [];
     const selector = this.#options.selectorOf(owner);
     for (const pod of this.pods.byIndex(podsByController, uid)) {
-      if (selector.matches(pod.metadata?.labels)) own.push(pod);
+      // A selector that says nothing is no reason to let pods go.
+      if (selector.requirements.length === 0 || selector.matches(pod.metadata?.labels)) own.push(pod);
       else if (!deletionTimestamp && !pod.metadata?.deletionTimestamp)
         await this.#patchOwner(pod, { $patch: 'delete', uid }, signal);
     }

@@ -18,7 +18,8 @@ export function rootCaPublisher({ certificatePem }: { certificatePem: string }):
       ...context,
       after: [namespaceInformer, maps],
       reconcile: async (namespace, signal) => {
-        if (namespaceInformer.get(namespace)?.status?.phase !== 'Active') return undefined;
+        const found = namespaceInformer.get(namespace);
+        if (!found || found.metadata?.deletionTimestamp) return undefined;
         const present = maps.get(objectKey(namespace, rootCaName));
         const wanted = {
           metadata: { name: rootCaName, namespace, annotations: { 'kubernetes.io/description': description } },

@@ -13,7 +13,8 @@ export function startServiceAccountController(context: ControllerContext): Async
     ...context,
     after: [namespaceInformer, accounts],
     reconcile: async (namespace, signal) => {
-      if (namespaceInformer.get(namespace)?.status?.phase !== 'Active') return undefined;
+      const found = namespaceInformer.get(namespace);
+      if (!found || found.metadata?.deletionTimestamp) return undefined;
       if (accounts.get(objectKey(namespace, 'default'))) return undefined;
       await client.create<ServiceAccount>(serviceAccounts, { metadata: { name: 'default', namespace } }, { signal });
       return undefined;
