@@ -1,0 +1,44 @@
+/**
+ * `npm run bench [-- --quick] [area …]`: one table of what the API server does, each figure beside its ceiling on this machine and beside
+ * upstream's kube-apiserver with etcd where `npm run peers` has built it. Missed targets are said in the table and are no failure.
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { missingControlPlane } from '../test/interop/upstream-control-plane.ts';
+import { type Area, Servers } from './harness/area.ts';
+import { formatTable, type Row } from './harness/table.ts';
+import { readsArea } from './reads.ts';
+
+const areas: readonly Area[] = [readsArea];
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean' } } });
+const unknown = positionals.filter((name) => !areas.some((area) => area.name === name));
+if (unknown.length > 0) {
+  console.error(`Unknown area ${unknown.join(', ')}. There are: ${areas.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+
+const started = performance.now();
+const upstreamMissing = missingControlPlane();
+console.log(
+  `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}, ${process.platform}`,
+);
+console.log(`upstream: ${upstreamMissing ?? 'kube-apiserver 1.36 and etcd 3.7, on the same cores'}\n`);
+
+const rows: Row[] = [];
+{
+  await using servers = new Servers({ quick: values.quick ?? false, upstreamMissing });
+  for (const area of areas) {
+    if (positionals.length > 0 && !positionals.includes(area.name)) continue;
+    process.stderr.write(`${area.name} …\n`);
+    try {
+      rows.push(...(await area.run(servers)));
+    } catch (error) {
+      console.error(error);
+      rows.push({ figure: area.name, ours: `failed: ${error instanceof Error ? error.message : String(error)}` });
+      process.exitCode = 1;
+    }
+  }
+}
+console.log(formatTable(rows));
+console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`);
