@@ -64,7 +64,7 @@ export const up: CommandSpec = {
       `${server}   CA ${pki.cluster.pin.slice(0, 15)}…   kubeconfig context "${contextName(name)}"`,
     );
     terminal.done('controllers', 'connected over the secure port, each with a certificate of its own');
-    if (!withNode) return finish();
+    if (!withNode) return await finish();
 
     await using local = await startLocalNode(
       controlPlane,
@@ -89,7 +89,8 @@ export const up: CommandSpec = {
       const pod = await ensureDemoPod(controlPlane.client, signal);
       terminal.done('pod', `default/${pod.metadata?.name} Running on ${pod.spec?.nodeName} at ${pod.status?.podIP}`);
     }
-    return finish();
+    // Awaited here: returning the promise alone would end the cluster first.
+    return await finish();
 
     async function finish() {
       terminal.done('ready', 'the cluster runs until Ctrl-C');

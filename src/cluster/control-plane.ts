@@ -36,6 +36,7 @@ export interface ControlPlaneConfig {
   readonly api?: Partial<ApiServerConfig>;
   /** CA of kubelets' serving certificates; `pem` undefined verifies nothing, as upstream. @default the cluster's own */
   readonly kubeletAuthority?: { readonly pem: string | undefined };
+  /** @default InternalIP, ExternalIP, Hostname */
   readonly kubeletPreferredAddressTypes?: readonly string[];
   /** Whether controllers and the scheduler run here. @default true */
   readonly controllers?: boolean;
@@ -59,6 +60,9 @@ export interface ControlPlane extends AsyncDisposable {
   /** A client with the admin certificate. It ends with the control plane. */
   readonly client: ApiClient;
 }
+
+/** As kubeadm has it: names of nodes can rarely be resolved, and what is verified is the node's identity, not its address. */
+const preferredAddressTypes = ['InternalIP', 'ExternalIP', 'Hostname'];
 
 const serviceIssuer = 'https://kubernetes.default.svc.cluster.local';
 
@@ -112,9 +116,9 @@ export async function startControlPlane(
           certificateAuthorityPem: config.kubeletAuthority
             ? config.kubeletAuthority.pem
             : pki.kubeletServing.certificatePem,
-          ...(config.kubeletPreferredAddressTypes?.length && {
-            preferredAddressTypes: config.kubeletPreferredAddressTypes,
-          }),
+          preferredAddressTypes: config.kubeletPreferredAddressTypes?.length
+            ? config.kubeletPreferredAddressTypes
+            : preferredAddressTypes,
         },
         ...(advertiseAddress !== undefined && { advertiseAddress }),
         ...config.api,
