@@ -5,6 +5,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import { ServiceAllocator } from './allocators/service-allocator.ts';
 import type { ApiServerConfig } from './config.ts';
 import { genericTraits } from './generic-traits.ts';
+import { podStrategy } from './resources/pods.ts';
 import { serviceStrategy } from './resources/services.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -27,6 +28,7 @@ export function createStrategies(dependencies: StrategyDependencies): (resource:
     ...(metrics && { metrics }),
   });
   const own: Readonly<Record<string, Strategy>> = {
+    pods: podStrategy,
     services: serviceStrategy(allocator),
   };
   const known = new Map<string, Strategy>();
