@@ -22,6 +22,7 @@ export interface Upgraded {
 }
 
 const maxRefusalBytes = 50_000;
+const answerTimeoutMs = 30_000;
 
 /**
  * Sends an HTTP/1.1 request that asks for an upgrade over `transport` and waits for the 101. On anything else `transport` is destroyed before this
@@ -38,7 +39,11 @@ export function requestUpgrade(transport: Duplex, options: UpgradeOptions): Prom
       createConnection: () => transport as import('node:net').Socket, // any Duplex serves; the type asks for more
       maxHeaderSize: 64 * 1024,
     });
+    const deadline = setTimeout(() => {
+      fail(new Error(`no answer to the upgrade within ${answerTimeoutMs} ms`));
+    }, answerTimeoutMs);
     const fail = (error: Error) => {
+      clearTimeout(deadline);
       signal.removeEventListener('abort', abandon);
       request.destroy();
       transport.destroy();
@@ -50,6 +55,7 @@ export function requestUpgrade(transport: Duplex, options: UpgradeOptions): Prom
       void UpgradeRefused.read(response, maxRefusalBytes).then(fail, fail);
     });
     request.on('upgrade', (response, socket, head) => {
+      clearTimeout(deadline);
       signal.removeEventListener('abort', abandon);
       resolve({ headers: response.headers, socket, head });
     });

@@ -42,6 +42,8 @@ export interface SpdyOffer {
 }
 
 const maxDataBytes = 256 * 1024;
+/** How long the peer may take to reply to a new stream, as in upstream's clients. */
+const replyTimeoutMs = 30_000;
 
 /**
  * SPDY/3.1 as Kubernetes speaks it, over any byte stream.
@@ -112,6 +114,9 @@ export class SpdySession implements AsyncDisposable {
     this.#opening.set(id, replied);
     const abandon = () => replied.reject(asError(options.signal?.reason));
     options.signal?.addEventListener('abort', abandon, { once: true });
+    const deadline = setTimeout(() => {
+      replied.reject(new Error(`no reply to a new SPDY stream within ${replyTimeoutMs} ms`));
+    }, replyTimeoutMs);
     this.#transport.write(encodeSynStream(id, this.#encoder.encode(headers)));
     try {
       await replied.promise;
@@ -120,6 +125,7 @@ export class SpdySession implements AsyncDisposable {
       stream.destroy();
       throw error;
     } finally {
+      clearTimeout(deadline);
       this.#opening.delete(id);
       options.signal?.removeEventListener('abort', abandon);
     }

@@ -179,6 +179,7 @@ export function openWebSocket(transport: Duplex, options: OpenWebSocketOptions):
   return new Promise((resolve, reject) => {
     const ws = new WebSocket(`ws://${host}${path}`, {
       ...limits,
+      handshakeTimeout: 30_000,
       headers: {
         ...options.headers,
         ...(protocols.length > 0 && { 'Sec-WebSocket-Protocol': protocols.join(', ') }),

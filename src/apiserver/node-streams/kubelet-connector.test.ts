@@ -105,6 +105,15 @@ test('a failed dial names the node and the cause', async () => {
   });
 });
 
+test('a kubelet that breaks off is named', async () => {
+  const serving = await serve(authority, { dnsNames: ['n1'] });
+  await using kubelet = await listenKubelet(serving, { request: (request) => void request.socket.destroy() });
+  const connector = connectorTo(objectsOf([nodeAt(kubelet.port)]), { caPem: authority.certificatePem });
+  await assert.rejects(connector.request('n1', { method: 'GET', path: '/', signal: never }), {
+    message: `error dialing backend: kubelet of node "n1": 127.0.0.1:${kubelet.port}: socket hang up`,
+  });
+});
+
 test('a node without an address or that does not exist is named', async () => {
   const objects = objectsOf([['nodes', { metadata: { name: 'bare' } }]]);
   const connector = connectorTo(objects, { caPem: undefined });

@@ -8,6 +8,7 @@ import type { ObjectSource } from '../../auth/object-source.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dial } from '../../stream/dial.ts';
 import { requestUpgrade, type Upgraded } from '../../stream/request-upgrade.ts';
+import { UpgradeRefused } from '../../stream/upgrade-refused.ts';
 import { defaultPreferredAddressTypes, kubeletAddress } from './kubelet-address.ts';
 import { checkKubeletIdentity, explainTlsFailure } from './kubelet-identity.ts';
 
@@ -52,6 +53,9 @@ export interface KubeletConnector {
   upgrade(nodeName: string, request: KubeletRequest): Promise<Upgraded>;
 }
 
+/** Until the head of an answer; its body may take as long as it likes. */
+const answerTimeoutMs = 30_000;
+
 export function createKubeletConnector(options: KubeletConnectorOptions): KubeletConnector {
   const { objects, dial, log, timeoutMs = 10_000 } = options;
   const preferredTypes = options.preferredAddressTypes ?? defaultPreferredAddressTypes;
@@ -95,11 +99,16 @@ export function createKubeletConnector(options: KubeletConnectorOptions): Kubele
     connect,
     request: async (nodeName, request) => {
       const { socket, host } = await connect(nodeName, request);
-      return sendRequest(socket, { ...request, host });
+      return sendRequest(socket, { ...request, host }).catch((cause: unknown) => {
+        throw dialError(nodeName, `${host}: ${messageOf(cause)}`, cause);
+      });
     },
     upgrade: async (nodeName, request) => {
       const { socket, host } = await connect(nodeName, request);
-      return requestUpgrade(socket, { ...request, host, headers: request.headers ?? {} });
+      return requestUpgrade(socket, { ...request, host, headers: request.headers ?? {} }).catch((cause: unknown) => {
+        if (cause instanceof UpgradeRefused) throw cause;
+        throw dialError(nodeName, `${host}: ${messageOf(cause)}`, cause);
+      });
     },
   };
 }
@@ -171,11 +180,18 @@ function sendRequest(socket: TLSSocket, options: KubeletRequest & { readonly hos
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
     socket.once('close', () => signal.removeEventListener('abort', abandon));
+    const deadline = setTimeout(() => {
+      request.destroy(new Error(`kubelet at ${host} gave no answer within ${answerTimeoutMs} ms`));
+    }, answerTimeoutMs);
     request.on('error', (error) => {
+      clearTimeout(deadline);
       socket.destroy();
       reject(error);
     });
-    request.on('response', resolve);
+    request.on('response', (response) => {
+      clearTimeout(deadline);
+      resolve(response);
+    });
     request.end();
   });
 }
