@@ -20,10 +20,14 @@ export async function servePortForward(
   if (known.length < ports.length) throw new HttpError(400, 'invalid port');
   await using connection = acceptPortForward(upgrade, { signal, ports: known });
   await using streams = new TaskGroup({ onError: (error) => api.log.debug('Forwarded connection failed', { error }) });
-  for await (const request of connection) {
-    streams.run(() =>
-      forward(request, (port, options) => worker.runtime.openPort(sandbox.id, port, options), connection.closed),
-    );
+  try {
+    for await (const request of connection) {
+      const open = (port: number, options: { signal: AbortSignal }) =>
+        worker.runtime.openPort(sandbox.id, port, options);
+      streams.run(() => forward(request, open, connection.closed));
+    }
+  } catch (error) {
+    if (!connection.closed.aborted) throw error; // otherwise the client has gone, in whatever way
   }
 }
 
