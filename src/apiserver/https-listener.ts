@@ -6,7 +6,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../lib/log.ts';
 import type { ServingCertificate } from './config.ts';
@@ -71,15 +71,19 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
     settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: 1024 * 1024 },
     http1Options,
   });
-  const sockets = new Set<TLSSocket>();
+  /** Every accepted connection, also before its handshake is done. */
+  const sockets = new Set<Socket>();
   const sessions = new Map<ServerHttp2Session, TLSSocket>();
+  let stopped: Promise<void> | undefined;
 
   // The listener that speaks HTTP comes behind this one and makes the session, in the same turn: `arriving` is its socket.
   let arriving: TLSSocket | undefined;
   server.prependListener('secureConnection', (socket) => {
     arriving = socket;
-    sockets.add(socket);
     socket.on('error', (error: Error) => log.debug('Connection failed', { error }));
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('session', (session) => {
@@ -87,6 +91,7 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
     sessions.set(session, socket);
     session.once('close', () => sessions.delete(session));
     closeWhenIdle(session);
+    if (stopped) session.close(); // it was shaking hands when the others were told
   });
   server.on('sessionError', (error) => log.debug('HTTP/2 session failed', { error }));
   server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error }));
@@ -153,7 +158,6 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
   });
 
   await listening(server, options);
-  let stopped: Promise<void> | undefined;
   const stopAccepting = () => {
     stopped ??= new Promise((resolve) => {
       server.close(() => resolve());
