@@ -68,6 +68,8 @@ export function readBody(
     let size = 0;
     let ended = false;
     let failure: unknown;
+    // Cut in the same turn in which the headers came: its 'close' has been emitted already.
+    if (stream.destroyed) return reject(signal.aborted ? signal.reason : broken(server, undefined));
     stream.on('error', (error) => {
       failure ??= error;
     });
