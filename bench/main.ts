@@ -7,9 +7,25 @@ import { parseArgs } from 'node:util';
 import { missingControlPlane } from '../test/interop/upstream-control-plane.ts';
 import { type Area, Servers } from './harness/area.ts';
 import { formatTable, type Row } from './harness/table.ts';
+import { kubectlArea } from './kubectl.ts';
+import { memoryArea } from './memory.ts';
+import { mixedArea } from './mixed.ts';
 import { readsArea } from './reads.ts';
+import { startArea } from './start.ts';
+import { storageArea } from './storage-area.ts';
+import { watchArea } from './watch.ts';
+import { writesArea } from './writes.ts';
 
-const areas: readonly Area[] = [readsArea];
+const areas: readonly Area[] = [
+  startArea,
+  memoryArea,
+  readsArea,
+  watchArea,
+  kubectlArea,
+  writesArea,
+  mixedArea,
+  storageArea,
+];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean' } } });
 const unknown = positionals.filter((name) => !areas.some((area) => area.name === name));
