@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +86,8 @@ export function startUpstreamKubelet(
     process: kubelet,
     async [Symbol.asyncDispose]() {
       await kubelet[Symbol.asyncDispose]();
+      // It mounts its root directory on itself, and pods' volumes below it.
+      spawnSync('sh', ['-c', `awk '$2 ~ "^${directory}" { print $2 }' /proc/mounts | sort -r | xargs -r umount -l`]);
       rmSync(directory, { recursive: true, force: true });
     },
   };
