@@ -13,7 +13,7 @@ interface Watcher {
 }
 
 export interface Watchers extends AsyncDisposable {
-  /** Resolves when that many events have arrived, all watchers together. @throws when a watch ends before, or nothing comes for 30 s */
+  /** Resolves when the slowest watcher has got that many events. @throws when a watch ends before, or it takes 30 s */
   delivered(events: number): Promise<void>;
   /** @throws unless each watcher has got the same `events` events, in the order of their resource versions */
   verify(events: number): void;
@@ -28,7 +28,9 @@ export async function openWatchers(kubeconfig: string, options: { path: string; 
   const watchers: Watcher[] = [];
   const first: Buffer[] = [];
   const waiting = new Set<{ events: number; resolve: () => void }>();
-  let total = 0;
+  /** How many watchers have got the nth event, and how many events all of them have got. */
+  const reached: number[] = [];
+  let complete = 0;
   let failure: unknown;
   let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -41,12 +43,13 @@ export async function openWatchers(kubeconfig: string, options: { path: string; 
   const receive = (watcher: Watcher, chunk: Buffer) => {
     watcher.checksum = crc32(chunk, watcher.checksum);
     watcher.bytes += chunk.length;
-    let events = 0;
-    for (let at = chunk.indexOf(lineBreak); at >= 0; at = chunk.indexOf(lineBreak, at + 1)) events++;
-    watcher.events += events;
-    total += events;
+    for (let at = chunk.indexOf(lineBreak); at >= 0; at = chunk.indexOf(lineBreak, at + 1)) {
+      const event = watcher.events++;
+      reached[event] = (reached[event] ?? 0) + 1;
+    }
+    while (reached[complete] === options.count) complete++;
     for (const waiter of waiting) {
-      if (total < waiter.events) continue;
+      if (complete < waiter.events) continue;
       waiting.delete(waiter);
       waiter.resolve();
     }
@@ -73,10 +76,10 @@ export async function openWatchers(kubeconfig: string, options: { path: string; 
   const owned = parts.move();
   return {
     async delivered(events) {
-      if (total >= events) return;
+      if (complete >= events) return;
       if (failure !== undefined) throw failure;
       const arrived = new Promise<void>((resolve) => waiting.add({ events, resolve }));
-      const timer = setTimeout(() => fail(new Error(`Only ${total} of ${events} events have come`)), 30_000);
+      const timer = setTimeout(() => fail(new Error(`Only ${complete} of ${events} events have come`)), 30_000);
       await Promise.race([arrived, failed]).finally(() => clearTimeout(timer));
     },
     verify(events) {
