@@ -81,7 +81,7 @@ export async function startUpstreamControlPlane(
       '--authorization-mode=Node,RBAC',
       '--enable-admission-plugins=NodeRestriction',
       '--enable-bootstrap-token-auth=true',
-      '--kubelet-preferred-address-types=InternalIP,Hostname',
+      '--kubelet-preferred-address-types=Hostname,InternalIP',
       ...(await kubeletClientFlags(pki, file)),
     ]),
   );
