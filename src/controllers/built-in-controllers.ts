@@ -19,6 +19,7 @@ import { startPodGarbageCollector } from './pod-gc.ts';
 import { startReplicaSetController, startReplicationController } from './replica-set.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { startServiceAccountController } from './service-account.ts';
+import { startStatefulSetController } from './stateful-set/stateful-set.ts';
 import { startTokenCleaner } from './token-cleaner.ts';
 
 /** Every controller by its name, in the order they start. */
@@ -33,6 +34,7 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
     'replicationcontroller-controller': startReplicationController,
     'deployment-controller': startDeploymentController,
     'daemonset-controller': startDaemonSetController,
+    'statefulset-controller': startStatefulSetController,
     'job-controller': startJobController,
     'ttl-after-finished-controller': startTtlAfterFinished,
     'endpoints-controller': startEndpointsController,
