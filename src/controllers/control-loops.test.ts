@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type { Deployment, ReplicaSet } from '../api/kubernetes/apps-v1.ts';
+import type { CertificateSigningRequest } from '../api/kubernetes/certificates-v1.ts';
 import type { ConfigMap, Node, Pod } from '../api/kubernetes/core-v1.ts';
 import type { KubeObject } from '../api/object.ts';
 import type { ApiClient, ResourceRef } from '../client/client.ts';
 import { Informer } from '../client/informer.ts';
-import { configMaps, deployments, nodes, pods, replicaSets, serviceAccounts } from '../client/resources.ts';
+import {
+  certificateSigningRequests,
+  configMaps,
+  deployments,
+  nodes,
+  pods,
+  replicaSets,
+  serviceAccounts,
+} from '../client/resources.ts';
 import { startControlPlane } from '../cluster/control-plane.ts';
 import { silentLogger } from '../lib/log.ts';
+import { createCertificateRequest } from '../pki/certificate-request.ts';
 
 const strategic = { type: 'application/strategic-merge-patch+json' } as const;
 
@@ -120,4 +131,31 @@ test('dependents go in the background, stay when orphaned, and one whose owner n
   const orphan = left.find(({ metadata }) => metadata?.name === 'orphan');
   assert.ok(orphan);
   assert.equal(orphan.metadata?.ownerReferences, undefined);
+});
+
+test('a client certificate is issued to who may have one; a serving certificate asked for by another waits for a person', async (t) => {
+  await using controlPlane = await startControlPlane({ host: '127.0.0.1', port: 0 }, { log: silentLogger });
+  const { client } = controlPlane;
+  await client.create<Node>(nodes, { metadata: { name: 'n1' } });
+  const ask = async (name: string, signerName: string, usages: string[], dnsNames: string[]) => {
+    const subject = { commonName: 'system:node:n1', organizations: ['system:nodes'], dnsNames };
+    const { requestPem } = await createCertificateRequest(subject);
+    const spec = { request: Buffer.from(requestPem).toString('base64'), signerName, usages };
+    return client.create<CertificateSigningRequest>(certificateSigningRequests, { metadata: { name }, spec });
+  };
+  const attack = await ask('attack', 'kubernetes.io/kubelet-serving', ['digital signature', 'server auth'], ['n1']);
+  if (!attack.spec.username) return t.skip('the API server does not fill in who asked');
+  await ask('join', 'kubernetes.io/kube-apiserver-client-kubelet', ['digital signature', 'client auth'], []);
+  const settled = (all: CertificateSigningRequest[]) =>
+    all.some(({ metadata, status }) => metadata?.name === 'join' && status?.certificate);
+  await using informer = new Informer<CertificateSigningRequest>({ client, resource: certificateSigningRequests });
+  await new Promise<void>((resolve) => {
+    informer.subscribe(() => {
+      if (settled([...informer.values()])) resolve();
+    });
+  });
+  assert.equal(informer.get('attack')?.status?.conditions, undefined);
+  assert.equal(informer.get('attack')?.status?.certificate, undefined);
+  const pem = Buffer.from(informer.get('join')?.status?.certificate ?? '', 'base64');
+  assert.match(new X509Certificate(pem).subject, /CN=system:node:n1/);
 });
