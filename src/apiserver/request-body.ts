@@ -22,7 +22,10 @@ export function readBody(source: Readable, declaredLength: string | undefined): 
       } else chunks.push(chunk);
     });
     source.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    const brokenOff = (cause?: Error) => reject(new ApiError('BadRequest', 'the request body ended early', { cause }));
+    const brokenOff = (cause?: Error) => {
+      if (source.readableEnded) return; // every stream closes; an error made for that would cost more than the body
+      reject(new ApiError('BadRequest', 'the request body ended early', { cause }));
+    };
     source.on('error', brokenOff);
     source.on('aborted', () => brokenOff());
     source.on('close', () => brokenOff());
