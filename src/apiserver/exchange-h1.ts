@@ -2,9 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { separateIdentityHeaders } from '../auth/identity-headers.ts';
-import type { EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
+import type { Body, EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
 import { ExchangeBase } from './exchange-base.ts';
 import { readBody } from './request-body.ts';
+import { byteLength } from './shared-bytes.ts';
+import { writeParts } from './write-parts.ts';
 
 /** An exchange over HTTP/1.1. */
 export class Http1Exchange extends ExchangeBase implements Exchange {
@@ -41,10 +43,16 @@ export class Http1Exchange extends ExchangeBase implements Exchange {
     return this.#request;
   }
 
-  respond(status: number, headers: Headers, body: Uint8Array | string = ''): void {
-    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  respond(status: number, headers: Headers, body: Body = ''): void {
+    const whole = typeof body === 'string' || body instanceof Uint8Array;
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : whole ? body.length : byteLength(body);
     this.#writeHead(status, { ...headers, 'content-length': length });
-    this.#response.end(this.method === 'HEAD' ? undefined : body);
+    if (this.method === 'HEAD') this.#response.end();
+    else if (whole) this.#response.end(body);
+    else {
+      writeParts(this.#response, body);
+      this.#response.end();
+    }
   }
 
   stream(status: number, headers: Headers): Writable {
@@ -90,7 +98,7 @@ class Http1EventSink implements EventSink {
 
   write(shared: SharedBytes): boolean {
     if (this.#response.destroyed || this.#response.writableEnded) return true; // `onClose` tells
-    return this.#direct ? this.#direct.write(shared.chunk) : this.#response.write(shared.bytes);
+    return this.#direct ? writeParts(this.#direct, shared.chunk) : writeParts(this.#response, shared.parts);
   }
 
   end(): void {

@@ -2,9 +2,10 @@ import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { separateIdentityHeaders } from '../auth/identity-headers.ts';
-import type { EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
+import type { Body, EventSink, Exchange, Headers, SharedBytes, Upgrade } from './exchange.ts';
 import { ExchangeBase } from './exchange-base.ts';
 import { readBody } from './request-body.ts';
+import { writeParts } from './write-parts.ts';
 
 /** An exchange on one HTTP/2 stream, through the bare stream API. */
 export class Http2Exchange extends ExchangeBase implements Exchange {
@@ -43,12 +44,17 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
     return this.#stream;
   }
 
-  respond(status: number, headers: Headers, body: Uint8Array | string = ''): void {
+  respond(status: number, headers: Headers, body: Body = ''): void {
     this.headSent(status);
     if (this.#stream.closed || this.#stream.destroyed) return;
     const bodiless = body.length === 0 || this.method === 'HEAD';
     this.#stream.respond({ ':status': status, ...this.answerHeaders, ...headers }, { endStream: bodiless });
-    if (!bodiless) this.#stream.end(body);
+    if (bodiless) return;
+    if (typeof body === 'string' || body instanceof Uint8Array) this.#stream.end(body);
+    else {
+      writeParts(this.#stream, body);
+      this.#stream.end();
+    }
   }
 
   stream(status: number, headers: Headers): Writable {
@@ -76,9 +82,9 @@ class Http2EventSink implements EventSink {
     this.#stream = stream;
   }
 
-  write({ bytes }: SharedBytes): boolean {
+  write({ parts }: SharedBytes): boolean {
     if (this.#stream.destroyed || this.#stream.closed) return true; // `onClose` tells
-    return this.#stream.write(bytes);
+    return writeParts(this.#stream, parts);
   }
 
   end(): void {

@@ -7,6 +7,7 @@ import type { RequestInfo } from './request-info.ts';
 
 export type HeaderValue = string | number | readonly string[];
 export type Headers = Record<string, HeaderValue>;
+export type Body = Uint8Array | string | readonly Uint8Array[];
 
 /**
  * One request and its answer, the same over HTTP/1.1 and HTTP/2. Header names are lower case.
@@ -31,7 +32,8 @@ export interface Exchange {
   setHeader(name: string, value: HeaderValue): void;
   /** Whether an answer has begun: then nothing but the connection's end can tell of a failure. */
   readonly responded: boolean;
-  respond(status: number, headers: Headers, body?: Uint8Array | string): void;
+  /** A body in parts is sent as one, without being joined first. */
+  respond(status: number, headers: Headers, body?: Body): void;
   /** Sends the headers at once; the caller writes and ends. `write` returning false means: wait for `drain`. */
   stream(status: number, headers: Headers): Writable;
   /** Sends the headers at once, for a watch: what it writes is shared with other watchers. */
@@ -44,9 +46,11 @@ export interface Exchange {
 
 /** Bytes for many watchers: encoded once, and framed as an HTTP/1.1 chunk once. */
 export interface SharedBytes {
-  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** One after the other; they belong to others and are never changed. */
+  readonly parts: readonly Uint8Array[];
   /** The same as one chunk of `Transfer-Encoding: chunked`. */
-  readonly chunk: Uint8Array;
+  readonly chunk: readonly Uint8Array[];
 }
 
 /** Where a watch writes its events. */

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { crc32, gunzipSync } from 'node:zlib';
 import { CachedObject } from './cached-object.ts';
 import { combineCrc, shiftFor } from './crc32.ts';
-import { encodeGzipList } from './gzip-list.ts';
-import { encodeJsonList } from './list-encoding.ts';
+import { gzipJsonList, gzipProtobufList } from './gzip-list.ts';
+import { encodeJsonList, encodeProtobufList } from './list-encoding.ts';
 import type { Shape } from './shape.ts';
 
 const shape: Shape = {
@@ -12,7 +12,8 @@ const shape: Shape = {
   gvk: { group: '', version: 'v1', kind: 'ConfigMap' },
   listGvk: { group: '', version: 'v1', kind: 'ConfigMapList' },
   json: (object) => object.json,
-  message: () => new Uint8Array(),
+  message: (object) => object.json,
+  listItem: (object) => object.json,
 };
 
 function objects(count: number): CachedObject[] {
@@ -37,7 +38,9 @@ test('compressed pieces joined are the same list, again and again and in another
   const all = objects(250);
   for (const some of [[], all.slice(0, 1), all, all, all.slice(7), all.toReversed()]) {
     const meta = { resourceVersion: '300' };
-    const zipped = await encodeGzipList(shape, some, meta);
-    assert.deepEqual(gunzipSync(zipped), Buffer.from(encodeJsonList(shape, some, meta)));
+    const zipped = Buffer.concat(await gzipJsonList(shape, some, meta));
+    assert.deepEqual(gunzipSync(zipped), Buffer.concat(encodeJsonList(shape, some, meta)));
+    const protobuf = Buffer.concat(await gzipProtobufList(shape, some, meta));
+    assert.deepEqual(gunzipSync(protobuf), Buffer.concat(encodeProtobufList(shape, some, meta)));
   }
 });

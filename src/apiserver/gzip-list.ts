@@ -1,5 +1,6 @@
 import { constants, crc32, deflateRawSync } from 'node:zlib';
 import { encodeText } from '../lib/bytes.ts';
+import { protobufListFrame } from '../wire/object-protobuf.ts';
 import type { CachedObject } from './cached-object.ts';
 import { combineCrc, shiftFor } from './crc32.ts';
 import { type ListMeta, listHead, listTail } from './list-encoding.ts';
@@ -20,30 +21,29 @@ const turnObjects = 100;
  * A JSON list as gzip. Each object is compressed once, on its own, and kept so; a list joins the pieces and combines their checksums,
  * which takes no longer than joining plain bytes.
  */
-export async function encodeGzipList(
+export async function gzipJsonList(
   shape: Shape,
   objects: readonly CachedObject[],
   meta: ListMeta,
-): Promise<Uint8Array> {
-  const key = `gzip ${shape.key}`;
-  const blocks: Block[] = [compress(encodeText(listHead(shape, meta)))];
-  let fresh = 0;
-  for (const object of objects) {
-    blocks.push(
-      object.derive(key, () => {
-        fresh++;
-        // The comma goes with its object; that of the first one is put right below.
-        return compress(Buffer.concat([comma, shape.json(object)]));
-      }),
-    );
-    if (fresh < turnObjects) continue;
-    fresh = 0;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+): Promise<Uint8Array[]> {
+  const key = `gzip json ${shape.key}`;
+  // The comma goes with its object, except with the first one.
+  const blocks = await compressAll(objects, key, (object) => Buffer.concat([comma, shape.json(object)]));
   const [first] = objects;
-  if (first) blocks[1] = first.derive(`first ${key}`, () => compress(shape.json(first)));
-  blocks.push(tail);
-  return join(blocks);
+  if (first) blocks[0] = first.derive(`first ${key}`, () => compress(shape.json(first)));
+  return join([compress(encodeText(listHead(shape, meta))), ...blocks, compressedTail]);
+}
+
+/** The same in protobuf. */
+export async function gzipProtobufList(
+  shape: Shape,
+  objects: readonly CachedObject[],
+  listMeta: ListMeta,
+): Promise<Uint8Array[]> {
+  const blocks = await compressAll(objects, `gzip protobuf ${shape.key}`, (object) => shape.listItem(object));
+  const itemsLength = blocks.reduce((sum, { length }) => sum + length, 0);
+  const { head, tail } = protobufListFrame(shape.listGvk, { listMeta, itemsLength });
+  return join([compress(head), ...blocks, compress(tail)]);
 }
 
 const comma = encodeText(',');
@@ -52,6 +52,27 @@ const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3);
 /** An empty last block. */
 const end = Uint8Array.of(3, 0);
 
+async function compressAll(
+  objects: readonly CachedObject[],
+  key: string,
+  bytesOf: (object: CachedObject) => Uint8Array,
+): Promise<Block[]> {
+  const blocks: Block[] = [];
+  let fresh = 0;
+  for (const object of objects) {
+    blocks.push(
+      object.derive(key, () => {
+        fresh++;
+        return compress(bytesOf(object));
+      }),
+    );
+    if (fresh < turnObjects) continue;
+    fresh = 0;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return blocks;
+}
+
 function compress(bytes: Uint8Array): Block {
   const { length } = bytes;
   const zipped = deflateRawSync(bytes, { level: 1, memLevel: 8, windowBits: 13, finishFlush: constants.Z_FULL_FLUSH });
@@ -59,9 +80,9 @@ function compress(bytes: Uint8Array): Block {
   return { bytes: Uint8Array.from(zipped), crc: crc32(bytes), shift: shiftFor(length), length };
 }
 
-const tail = compress(listTail);
+const compressedTail = compress(listTail);
 
-function join(blocks: readonly Block[]): Uint8Array {
+function join(blocks: readonly Block[]): Uint8Array[] {
   let crc = 0;
   let length = 0;
   const parts: Uint8Array[] = [header];
@@ -73,5 +94,6 @@ function join(blocks: readonly Block[]): Uint8Array {
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(crc, 0);
   trailer.writeUInt32LE(length % 2 ** 32, 4);
-  return Buffer.concat([...parts, end, trailer]);
+  parts.push(end, trailer);
+  return parts;
 }

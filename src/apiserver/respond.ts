@@ -5,7 +5,7 @@ import type { GroupVersionKind, JsonKubeObject } from '../api/object.ts';
 import { encodeText } from '../lib/bytes.ts';
 import { formatYaml } from '../lib/yaml.ts';
 import { encodeProtobufObject } from '../wire/object-protobuf.ts';
-import type { Exchange, Headers } from './exchange.ts';
+import type { Body, Exchange, Headers } from './exchange.ts';
 import { accepted, contentTypes, type Format, plainJson, wantsPretty } from './negotiation.ts';
 
 /** Answers smaller than this are not worth compressing. */
@@ -54,7 +54,7 @@ export async function sendBytes(
 export function sendGzip(
   exchange: Exchange,
   status: number,
-  { contentType, zipped }: { contentType: string; zipped: Uint8Array },
+  { contentType, zipped }: { contentType: string; zipped: Body },
 ): void {
   const headers = { 'content-type': contentType, 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
   exchange.respond(status, headers, zipped);

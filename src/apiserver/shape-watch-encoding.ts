@@ -20,6 +20,7 @@ export function jsonWatchEncoding(shape: Shape): WatchEncoding {
     contentType: contentTypes.json,
     headed: false,
     event: (type, object) => concatBytes([heads[type], shape.json(object), tail]),
+    addedParts: (object) => [heads.ADDED, shape.json(object), tail],
     bookmark: (revision, initialEnd) => jsonEvent('BOOKMARK', bookmarkObject(shape.gvk, { revision, initialEnd })),
     error: (status) => jsonEvent('ERROR', status),
   };

@@ -1,5 +1,6 @@
 import { formatApiVersion, type GroupVersionKind } from '../api/object.ts';
-import { encodeProtobufItem } from '../wire/object-protobuf.ts';
+import { concatBytes } from '../lib/bytes.ts';
+import { encodeProtobufItem, protobufItemPrefix } from '../wire/object-protobuf.ts';
 import { partialMetadataItem } from '../wire/partial-metadata-codec.ts';
 import type { CachedObject } from './cached-object.ts';
 import type { Transform } from './negotiation.ts';
@@ -14,6 +15,8 @@ export interface Shape {
   json(object: CachedObject): Buffer;
   /** The protobuf message without an envelope. */
   message(object: CachedObject): Uint8Array;
+  /** The same with the tag and length that it has in a list. */
+  listItem(object: CachedObject): Uint8Array;
 }
 
 /** The whole object, or its metadata. */
@@ -26,32 +29,54 @@ export function shapeOf(
 
 function wholeShape(resource: ServedResource): Shape {
   const { info, versionKey } = resource;
+  const listGvk = { group: info.group, version: info.version, kind: info.listKind };
   return {
     key: versionKey,
     gvk: info,
-    listGvk: { group: info.group, version: info.version, kind: info.listKind },
+    listGvk,
     json: (object) => resource.json(object),
-    message: (object) =>
-      object.derive(`message ${versionKey}`, () => encodeProtobufItem(resource.object(object), info.model)),
+    ...messages(`message ${versionKey}`, listGvk, (object) => encodeProtobufItem(resource.object(object), info.model)),
   };
 }
 
 function partialShape(resource: ServedResource, metaVersion: string): Shape {
   const group = 'meta.k8s.io';
   const gvk = { group, version: metaVersion, kind: 'PartialObjectMetadata' };
+  const listGvk = { ...gvk, kind: 'PartialObjectMetadataList' };
   const apiVersion = formatApiVersion(group, metaVersion);
+  const key = `partial ${metaVersion}`;
   return {
-    key: `partial ${metaVersion}`,
+    key,
     gvk,
-    listGvk: { ...gvk, kind: 'PartialObjectMetadataList' },
+    listGvk,
     json: (object) =>
-      object.derive(`partial ${metaVersion}`, () => {
+      object.derive(key, () => {
         const { metadata } = resource.object(object);
         return Buffer.from(JSON.stringify({ kind: gvk.kind, apiVersion, metadata }));
       }),
-    message: (object) =>
-      object.derive('partial message', () =>
-        encodeProtobufItem({ metadata: resource.object(object).metadata }, partialMetadataItem),
-      ),
+    ...messages(`message ${key}`, listGvk, (object) =>
+      encodeProtobufItem({ metadata: resource.object(object).metadata }, partialMetadataItem),
+    ),
+  };
+}
+
+/** Both protobuf forms from one buffer: the message is the list item without its prefix. */
+function messages(
+  key: string,
+  listGvk: GroupVersionKind,
+  encode: (object: CachedObject) => Uint8Array,
+): Pick<Shape, 'message' | 'listItem'> {
+  const both = (object: CachedObject) =>
+    object.derive(key, () => {
+      const message = encode(object);
+      const prefix = protobufItemPrefix(listGvk, message.length);
+      return { listItem: concatBytes([prefix, message]), prefixLength: prefix.length };
+    });
+  return {
+    listItem: (object) => both(object).listItem,
+    message(object) {
+      const { listItem, prefixLength } = both(object);
+      return listItem.subarray(prefixLength);
+    },
   };
 }

@@ -10,6 +10,8 @@ export interface WatchEncoding {
   /** The first event of a stream differs from the others, as in a Table, which names its columns once. */
   readonly headed: boolean;
   event(type: WatchEventType, object: CachedObject, first: boolean): Uint8Array;
+  /** An ADDED event in parts around the object's own bytes, where that saves a copy: for the many initial events of a watch. */
+  addedParts?(object: CachedObject): readonly Uint8Array[];
   /** `initialEnd` marks the end of a WatchList's initial events. */
   bookmark(revision: number, initialEnd: boolean): Uint8Array;
   /** A `Status` as an `ERROR` event. */

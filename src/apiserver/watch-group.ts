@@ -2,7 +2,7 @@ import { concatBytes } from '../lib/bytes.ts';
 import type { CachedObject } from './cached-object.ts';
 import type { CacheEvent } from './event-window.ts';
 import type { SharedBytes } from './exchange.ts';
-import { LazyShared } from './shared-bytes.ts';
+import { byteLength, LazyShared } from './shared-bytes.ts';
 import { matches, type ObjectFilter, type WatchEncoding, type WatchEventType } from './watch-encoding.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -37,13 +37,17 @@ export class WatchGroup {
 
   /** Synthetic ADDED events for a snapshot; then, where asked for, the bookmark that ends them. */
   *initial(objects: readonly CachedObject[], endRevision: number | undefined): Generator<SharedBytes> {
-    yield* pieces(objects, (object, first) => this.encoding.event('ADDED', object, first));
+    const { encoding } = this;
+    yield* pieces(
+      objects,
+      (object, first) => encoding.addedParts?.(object) ?? [encoding.event('ADDED', object, first)],
+    );
     if (endRevision !== undefined) yield new LazyShared(this.encoding.bookmark(endRevision, true));
   }
 
   /** Past events. */
   *replay(events: readonly CacheEvent[]): Generator<SharedBytes> {
-    yield* pieces(this.#visible(events), ({ type, object }, first) => this.encoding.event(type, object, first));
+    yield* pieces(this.#visible(events), ({ type, object }, first) => [this.encoding.event(type, object, first)]);
   }
 
   /** What the events are to somebody who sees only what the filter shows. */
@@ -68,21 +72,24 @@ export class WatchGroup {
 
 export type EncodeEvent = (encoding: WatchEncoding, type: WatchEventType, object: CachedObject) => Uint8Array;
 
-function* pieces<T>(items: readonly T[], encode: (item: T, first: boolean) => Uint8Array): Generator<SharedBytes> {
+function* pieces<T>(
+  items: readonly T[],
+  encode: (item: T, first: boolean) => readonly Uint8Array[],
+): Generator<SharedBytes> {
   let parts: Uint8Array[] = [];
   let size = 0;
   let first = true;
   for (const item of items) {
-    const bytes = encode(item, first);
+    const encoded = encode(item, first);
     first = false;
-    parts.push(bytes);
-    size += bytes.length;
+    parts.push(...encoded);
+    size += byteLength(encoded);
     if (size < pieceBytes) continue;
-    yield join(parts);
+    yield new LazyShared(...parts);
     parts = [];
     size = 0;
   }
-  if (parts.length > 0) yield join(parts);
+  if (parts.length > 0) yield new LazyShared(...parts);
 }
 
 function join(parts: readonly Uint8Array[]): SharedBytes {

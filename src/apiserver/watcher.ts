@@ -50,7 +50,7 @@ export class Watcher {
       return;
     }
     this.#queue.push(shared);
-    this.#queuedBytes += shared.bytes.length;
+    this.#queuedBytes += shared.length;
     if (this.#queuedBytes <= this.#maxQueueBytes) return;
     this.#onOverflow();
     this.#drop();
@@ -76,7 +76,7 @@ export class Watcher {
     let sent = 0;
     while (!this.#blocked && sent < this.#queue.length) {
       const shared = this.#queue[sent++] as SharedBytes;
-      this.#queuedBytes -= shared.bytes.length;
+      this.#queuedBytes -= shared.length;
       this.#blocked = !this.#sink.write(shared);
     }
     if (sent > 0) this.#queue.splice(0, sent);

@@ -97,6 +97,31 @@ export function joinProtobufList(
   return joinEnvelope(listGvk, parts);
 }
 
+/** What stands around the items of a list whose items, each with its prefix, take `itemsLength` bytes. */
+export function protobufListFrame(
+  listGvk: GroupVersionKind,
+  { listMeta, itemsLength }: { listMeta: object; itemsLength: number },
+): { head: Uint8Array; tail: Uint8Array } {
+  const writer = new ProtobufWriter({ initialBytes: 256 });
+  const start = writer.beginMessage(isOldMeta(listGvk) ? 2 : 1);
+  messageCodec('io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta').write(writer, listMeta as JsonObject);
+  writer.endMessage(start);
+  const meta = writer.finish();
+  return { head: concatBytes([...envelopeHead(listGvk, meta.length + itemsLength), meta]), tail: emptyTrailer };
+}
+
+/** The tag and length that stand before an item of a list. */
+export function protobufItemPrefix(listGvk: GroupVersionKind, itemLength: number): Uint8Array {
+  const prefix = Buffer.allocUnsafe(6);
+  prefix[0] = ((isOldMeta(listGvk) ? 1 : 2) << 3) | 2;
+  return prefix.subarray(0, writeVarint(prefix, 1, itemLength));
+}
+
+/** `meta.k8s.io/v1beta1` numbers the fields of its list the other way round. */
+function isOldMeta({ group, version }: GroupVersionKind): boolean {
+  return group === 'meta.k8s.io' && version === 'v1beta1';
+}
+
 /** Puts an already encoded message (of {@link encodeProtobufItem}) into an envelope. */
 export function wrapProtobufObject(gvk: GroupVersionKind, raw: Uint8Array): Uint8Array {
   return joinEnvelope(gvk, [raw]);
@@ -181,8 +206,12 @@ function finish(
 }
 
 /** The envelope around a message given in parts. */
-function joinEnvelope({ group, version, kind }: GroupVersionKind, parts: readonly Uint8Array[]): Uint8Array {
+function joinEnvelope(gvk: GroupVersionKind, parts: readonly Uint8Array[]): Uint8Array {
   const rawLength = parts.reduce((sum, part) => sum + part.length, 0);
+  return concatBytes([...envelopeHead(gvk, rawLength), ...parts, emptyTrailer]);
+}
+
+function envelopeHead({ group, version, kind }: GroupVersionKind, rawLength: number): Uint8Array[] {
   const writer = new ProtobufWriter({ initialBytes: 128 });
   const start = writer.beginMessage(1);
   writer.textField(1, formatApiVersion(group, version));
@@ -191,7 +220,7 @@ function joinEnvelope({ group, version, kind }: GroupVersionKind, parts: readonl
   const lengthBytes = Buffer.allocUnsafe(6);
   lengthBytes[0] = 0x12;
   const prefix = lengthBytes.subarray(0, writeVarint(lengthBytes, 1, rawLength));
-  return concatBytes([magic, writer.finish(), prefix, ...parts, emptyTrailer]);
+  return [magic, writer.finish(), prefix];
 }
 
 /** Empty `contentEncoding` and `contentType`, which Go writes. */

@@ -1,11 +1,12 @@
 import type { CachedObject } from '../cached-object.ts';
 import type { Exchange } from '../exchange.ts';
-import { encodeGzipList } from '../gzip-list.ts';
+import { gzipJsonList, gzipProtobufList } from '../gzip-list.ts';
 import { encodeJsonList, encodeProtobufList, type ListMeta } from '../list-encoding.ts';
 import { contentTypes, negotiate, wantsPretty } from '../negotiation.ts';
-import { acceptsGzip, minGzipBytes, sendBytes, sendGzip, sendJsonBytes } from '../respond.ts';
+import { acceptsGzip, minGzipBytes, sendGzip, sendJsonBytes } from '../respond.ts';
 import type { ServedResource } from '../served-resource.ts';
 import { shapeOf } from '../shape.ts';
+import { byteLength } from '../shared-bytes.ts';
 import { answerTable } from './answer-table.ts';
 
 /** Answers a list in the form asked for. */
@@ -18,18 +19,15 @@ export async function answerList(
   const { resource, objects, meta } = list;
   if (transform === 'table') return answerTable(exchange, 200, { ...list, negotiated });
   const shape = shapeOf(resource, negotiated);
-  if (format === 'protobuf')
-    return sendBytes(exchange, 200, { format, bytes: encodeProtobufList(shape, objects, meta) });
-  const bytes = objects.reduce((sum, object) => sum + object.json.length, 0);
-  if (
-    format === 'json' &&
-    transform === 'none' &&
-    bytes > minGzipBytes &&
-    acceptsGzip(exchange) &&
-    !wantsPretty(exchange)
-  ) {
-    const zipped = await encodeGzipList(shape, objects, meta);
-    return sendGzip(exchange, 200, { contentType: contentTypes.json, zipped });
+  const isProtobuf = format === 'protobuf';
+  const parts = (isProtobuf ? encodeProtobufList : encodeJsonList)(shape, objects, meta);
+  if (format === 'yaml' || (!isProtobuf && wantsPretty(exchange))) {
+    return sendJsonBytes(exchange, 200, Buffer.concat(parts), format);
   }
-  await sendJsonBytes(exchange, 200, encodeJsonList(shape, objects, meta), format);
+  const contentType = contentTypes[format];
+  if (!acceptsGzip(exchange) || byteLength(parts) <= minGzipBytes) {
+    return exchange.respond(200, { 'content-type': contentType }, parts);
+  }
+  const zipped = await (isProtobuf ? gzipProtobufList : gzipJsonList)(shape, objects, meta);
+  sendGzip(exchange, 200, { contentType, zipped });
 }
