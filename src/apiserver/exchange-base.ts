@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Headers, HeaderValue } from './exchange.ts';
+import type { Body, Headers, HeaderValue } from './exchange.ts';
 import { decodePath } from './request-info.ts';
 
 const noQuery = new URLSearchParams();
@@ -23,6 +23,8 @@ export abstract class ExchangeBase {
   status = 0;
   /** Called when the head of the answer is sent. */
   onHead: ((status: number) => void) | undefined;
+  /** Called with a whole answer, before it is sent: for the audit log. */
+  onBody: ((body: Body) => void) | undefined;
 
   /** @throws {ApiError} `BadRequest` for a path that is not canonical */
   constructor(init: {

@@ -47,6 +47,7 @@ export class Http1Exchange extends ExchangeBase implements Exchange {
     const whole = typeof body === 'string' || body instanceof Uint8Array;
     const length = typeof body === 'string' ? Buffer.byteLength(body) : whole ? body.length : byteLength(body);
     this.#writeHead(status, { ...headers, 'content-length': length });
+    this.onBody?.(body);
     if (this.method === 'HEAD') this.#response.end();
     else if (whole) this.#response.end(body);
     else {

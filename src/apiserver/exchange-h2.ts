@@ -50,6 +50,7 @@ export class Http2Exchange extends ExchangeBase implements Exchange {
     const bodiless = body.length === 0 || this.method === 'HEAD';
     this.#stream.respond({ ':status': status, ...this.answerHeaders, ...headers }, { endStream: bodiless });
     if (bodiless) return;
+    this.onBody?.(body);
     if (typeof body === 'string' || body instanceof Uint8Array) this.#stream.end(body);
     else {
       writeParts(this.#stream, body);

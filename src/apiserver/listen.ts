@@ -28,6 +28,7 @@ import { shareEventLeases } from './event-leases.ts';
 import { type HealthCheck, healthHandlers } from './health.ts';
 import { listenHttps } from './https-listener.ts';
 import { InFlight } from './in-flight.ts';
+import { indexHandler } from './index-handler.ts';
 import { InternalObjects } from './internal-objects.ts';
 import { LongRunning } from './long-running.ts';
 import { connectHandlers } from './node-streams/connect-handlers.ts';
@@ -167,22 +168,24 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
   let address = '';
   const openApi = new OpenApi();
   const requestMetrics = new RequestMetrics();
+  const paths: ReadonlyMap<string, ConnectHandler> = new Map<string, ConnectHandler>([
+    ['/', indexHandler(() => paths.keys())],
+    ...discoveryHandlers(scheme, () => address),
+    ...healthHandlers(healthChecks({ feed, store, state })),
+    ['/version', versionHandler],
+    ['/version/', versionHandler],
+    ['/metrics', metricsHandler(metrics, requestMetrics)],
+    ['/openapi/', ({ exchange }) => openApi.serve(exchange)],
+    ...oidcDiscoveryHandlers({
+      issuer: tokens.issuer,
+      jwksUri: serviceAccounts.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
+      keys: tokens.keys,
+    }),
+  ]);
   const router = new Router({
     scheme,
     services,
-    paths: new Map<string, ConnectHandler>([
-      ...discoveryHandlers(scheme, () => address),
-      ...healthHandlers(healthChecks({ feed, store, state })),
-      ['/version', versionHandler],
-      ['/version/', versionHandler],
-      ['/metrics', metricsHandler(metrics, requestMetrics)],
-      ['/openapi/', ({ exchange }) => openApi.serve(exchange)],
-      ...oidcDiscoveryHandlers({
-        issuer: tokens.issuer,
-        jwksUri: serviceAccounts.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
-        keys: tokens.keys,
-      }),
-    ]),
+    paths,
     reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, refreshObjects, clock, serviceAccounts }),
     connects: connectHandlers({ kubelet: config.kubelet, dial: dependencies.dial, objects, authorizer, log }),
     subresources: new Map([

@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { type Auditor, type AuditRecord, auditIdOf } from './audit/auditor.ts';
 import { attributesOf, forbiddenRequest } from './authorize.ts';
-import type { Exchange, RequestContext } from './exchange.ts';
+import type { Body, Exchange, RequestContext } from './exchange.ts';
 import type { ExchangeBase } from './exchange-base.ts';
 import { impersonate } from './impersonation.ts';
 import type { InFlight } from './in-flight.ts';
@@ -99,6 +99,7 @@ export class Pipeline {
       remoteAddress: socket.remoteAddress,
       receivedAtMs: clock.now(),
     });
+    if (record?.wantsResponseObject) exchange.onBody = (body) => auditBody(record, body);
     if (authentication.outcome !== 'authenticated') return this.#refuse(exchange, authentication, record);
     if (authentication.user.username === anonymousUser.username) exchange.closeConnection();
     if (authentication.consumedHeaders) exchange.removeHeaders(authentication.consumedHeaders);
@@ -185,6 +186,16 @@ export class Pipeline {
 
   #log({ method, path, signal }: IncomingExchange, error: unknown): void {
     if (!signal.aborted) this.#options.log.error('Request failed', { method, path, error });
+  }
+}
+
+/** Bodies that are no JSON, such as protobuf and logs, are not kept. */
+function auditBody(record: AuditRecord, body: Body): void {
+  const text = typeof body === 'string' ? body : Buffer.concat(body instanceof Uint8Array ? [body] : body).toString();
+  try {
+    record.responseObject(JSON.parse(text));
+  } catch {
+    // not JSON: see above
   }
 }
 
