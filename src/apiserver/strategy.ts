@@ -15,6 +15,8 @@ export interface StrategyContext {
   /** Already generated from `generateName`. */
   readonly name: string;
   readonly user: UserInfo;
+  /** Of the client's end of the connection; absent where the server itself writes. */
+  readonly sourceAddress?: string;
   readonly dryRun: boolean;
   readonly clock: Clock;
   readonly objects: ObjectSource;

@@ -13,12 +13,14 @@ export async function create({ services, context, resource }: ResourceRequest): 
   }
   const options = parseWriteOptions(exchange.query, 'CreateOptions');
   const object = await decodeBody(context, { gvk: resource.info, fieldValidation: options.fieldValidation });
+  const { remoteAddress } = exchange.socket;
   const request = {
     resource,
     subresource: '',
     namespace: resource.info.namespaced ? info.namespace : '',
     name: '',
     user,
+    ...(remoteAddress !== undefined && { sourceAddress: remoteAddress }),
     dryRun: options.dryRun,
     options: options.object,
     warn: (message: string) => context.warn(message),

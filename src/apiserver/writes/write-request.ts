@@ -14,6 +14,8 @@ export interface WriteRequest {
   /** `''` on create: the object says. */
   readonly name: string;
   readonly user: UserInfo;
+  /** Of the client's end of the connection; absent where the server itself writes. */
+  readonly sourceAddress?: string;
   readonly dryRun: boolean;
   /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions. */
   readonly options: JsonObject;
@@ -23,9 +25,19 @@ export interface WriteRequest {
 }
 
 export function strategyContext(services: ApiServices, request: WriteRequest, name = request.name): StrategyContext {
-  const { resource, subresource, namespace, user, dryRun } = request;
+  const { resource, subresource, namespace, user, sourceAddress, dryRun } = request;
   const { clock, objects } = services;
-  return { resource: resource.storage, subresource, namespace, name, user, dryRun, clock, objects };
+  return {
+    resource: resource.storage,
+    subresource,
+    namespace,
+    name,
+    user,
+    ...(sourceAddress !== undefined && { sourceAddress }),
+    dryRun,
+    clock,
+    objects,
+  };
 }
 
 export function admissionAttributes(

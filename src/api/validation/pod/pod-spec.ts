@@ -70,7 +70,7 @@ function validateDns(config: PodDNSConfig | undefined, path: string, policy: str
   if (nameservers.length > 3) {
     errors.push(invalid(`${path}.nameservers`, nameservers, 'must not have more than 3 nameservers'));
   }
-  nameservers.forEach((address, i) => errors.push(...validateLegacyIp(address, `${path}.nameservers[${i}]`)));
+  errors.push(...nameservers.flatMap((address, i) => validateLegacyIp(address, `${path}.nameservers[${i}]`)));
   if (searches.length > 32)
     errors.push(invalid(`${path}.searches`, searches, 'must not have more than 32 search paths'));
   if (searches.join(' ').length > 2048) {

@@ -31,7 +31,7 @@ export function validatePodStatusUpdate(pod: Readonly<Pod>, old: Readonly<Pod>):
   errors.push(...validateTransitions(status.containerStatuses, before.containerStatuses, restartPolicy));
   const known = (before.podIPs ?? []).map(({ ip }) => ip);
   const addresses = (status.podIPs ?? []).map(({ ip = '' }) => ip);
-  addresses.forEach((address, i) => errors.push(...validateLegacyIp(address, `status.podIPs[${i}]`, known)));
+  errors.push(...addresses.flatMap((address, i) => validateLegacyIp(address, `status.podIPs[${i}]`, known)));
   const families = new Set(addresses.map((address) => address.includes(':')));
   if (addresses.length > families.size) {
     errors.push(invalid('status.podIPs', status.podIPs, 'may specify no more than one IP for each IP family'));

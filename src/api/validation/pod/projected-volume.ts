@@ -6,7 +6,7 @@ import type {
   ServiceAccountTokenProjection,
 } from '../../kubernetes/core-v1.ts';
 import { validateFileMode, validateFilePath } from './paths.ts';
-import { validateDownwardFile, validateKeyToPath } from './volumes.ts';
+import { validateDownwardFile, validateKeyToPath } from './volume-files.ts';
 
 /** Files of several sources in one directory, so that no two may have one path. */
 export function validateProjected({ defaultMode, sources = [] }: ProjectedVolumeSource, path: string): FieldError[] {

@@ -1,10 +1,10 @@
 import { duplicate, type FieldError, forbiddenField, invalid, notSupported, required } from '../../field-error.ts';
-import type { DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Volume } from '../../kubernetes/core-v1.ts';
+import type { HostPathVolumeSource, KeyToPath, Volume } from '../../kubernetes/core-v1.ts';
 import { parseQuantity } from '../../quantity.ts';
 import { dns1123LabelErrors } from '../names.ts';
-import { fileFieldPaths, validateFieldRef, validateResourceRef } from './field-refs.ts';
-import { validateFileMode, validateFilePath, validateNoBacksteps } from './paths.ts';
+import { validateFileMode, validateNoBacksteps } from './paths.ts';
 import { validateProjected } from './projected-volume.ts';
+import { validateDownwardFile, validateKeyToPath } from './volume-files.ts';
 
 const hostPathTypes = [
   '',
@@ -155,24 +155,4 @@ function validateFiles(
     ...validateFileMode(files.defaultMode, `${path}.defaultMode`),
     ...(files.items ?? []).flatMap((item, i) => validateKeyToPath(item, `${path}.items[${i}]`)),
   ];
-}
-
-export function validateKeyToPath({ key = '', path: target = '', mode }: KeyToPath, path: string): FieldError[] {
-  const errors = key === '' ? [required(`${path}.key`)] : [];
-  if (target === '') errors.push(required(`${path}.path`));
-  return [...errors, ...validateFilePath(target, `${path}.path`), ...validateFileMode(mode, `${path}.mode`)];
-}
-
-export function validateDownwardFile(file: DownwardAPIVolumeFile, path: string): FieldError[] {
-  const { path: target = '', fieldRef, resourceFieldRef, mode } = file;
-  const errors = target === '' ? [required(`${path}.path`)] : [];
-  errors.push(...validateFilePath(target, `${path}.path`));
-  if (fieldRef) {
-    errors.push(...validateFieldRef(fieldRef, `${path}.fieldRef`, fileFieldPaths));
-    const both = 'fieldRef and resourceFieldRef can not be specified simultaneously';
-    if (resourceFieldRef) errors.push(invalid(path, 'resource', both));
-  } else if (resourceFieldRef) {
-    errors.push(...validateResourceRef(resourceFieldRef, `${path}.resourceFieldRef`, { inFile: true }));
-  } else errors.push(required(path, 'one of fieldRef and resourceFieldRef is required'));
-  return [...errors, ...validateFileMode(mode, `${path}.mode`)];
 }
