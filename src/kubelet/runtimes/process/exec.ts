@@ -1,9 +1,14 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { type ExecRequest, RuntimeError } from '../runtime.ts';
+import { holdFifo, makeFifos, readFifo, writeFifo } from './fifo.ts';
 import { helperEnvironment } from './isolation.ts';
 import { openTerminal } from './pty.ts';
 import { execScript } from './supervisor-script.ts';
@@ -30,40 +35,85 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest):
   const inside = ['bash', '--norc', '-p', '-c', execScript, 'fairlead', target.workingDir, ...request.command];
   const args = ['--norc', '-p', '-c', openEnv, 'fairlead', target.envFile, ...enter, ...inside];
   const env = { ...helperEnvironment, ...target.oddEnv, ...(request.tty && { TERM: 'xterm' }) };
-  return request.tty ? runOnTerminal(args, env, request) : runOnPipes(args, env, request);
+  return request.tty ? runOnTerminal(args, env, request) : runOnPipes(args, env, request, dirname(target.envFile));
 }
 
-async function runOnPipes(args: string[], env: Record<string, string>, request: ExecRequest): Promise<number> {
-  const { stdin, stdout, stderr, signal } = request;
+async function runOnPipes(
+  args: string[],
+  env: Record<string, string>,
+  { stdin, stdout, stderr, signal }: ExecRequest,
+  directory: string,
+): Promise<number> {
+  await using pipes = new AsyncDisposableStack();
+  const [input, output, errors] = await Promise.all([
+    stdin && openPipe(directory, 'input', pipes),
+    stdout && openPipe(directory, 'output', pipes),
+    stderr && openPipe(directory, 'output', pipes),
+  ]);
   const child = spawn('bash', args, {
     env,
     cwd: '/',
     detached: true, // a group of its own, which can be killed as one
-    stdio: [stdin ? 'pipe' : 'ignore', stdout ? 'pipe' : 'ignore', stderr ? 'pipe' : 'ignore'],
+    stdio: [input?.childEnd.fd ?? 'ignore', output?.childEnd.fd ?? 'ignore', errors?.childEnd.fd ?? 'ignore'],
   });
-  const kill = () => {
-    if (child.pid === undefined || child.exitCode !== null) return;
-    try {
-      process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      child.kill('SIGKILL');
-    }
-  };
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  await Promise.all([input, output, errors].map((pipe) => pipe?.release()));
+  const kill = () => killGroup(child);
   signal.addEventListener('abort', kill, { once: true });
   if (signal.aborted) kill();
   try {
-    if (stdin && child.stdin) void pipeline(stdin, child.stdin).catch(() => {}); // the command may end before its input
-    const outputs = [carry(child.stdout, stdout, kill), carry(child.stderr, stderr, kill)];
-    const [code, signalName] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    if (stdin && input) {
+      // The command may end before its input. A pipe has no half-close: being destroyed is its end.
+      void pipeline(stdin, input.ourEnd)
+        .catch(() => {})
+        .finally(() => input.ourEnd.destroy());
+    }
+    const outputs = [carry(output?.ourEnd, stdout, kill), carry(errors?.ourEnd, stderr, kill)];
+    const [code, signalName] = await exited;
     await Promise.all(outputs);
     return code ?? 128 + constants.signals[signalName ?? 'SIGKILL'];
   } finally {
     signal.removeEventListener('abort', kill);
+    input?.ourEnd.destroy();
+  }
+}
+
+interface Pipe {
+  readonly ourEnd: Socket;
+  readonly childEnd: FileHandle;
+  /** Once the child has its end: ours sees its end from now on. */
+  release(): Promise<void>;
+}
+
+/** A real pipe. Node's own stdio are sockets, which programs cannot open again as `/dev/stdout`. */
+async function openPipe(directory: string, kind: 'input' | 'output', owner: AsyncDisposableStack): Promise<Pipe> {
+  const path = join(directory, `exec-${randomBytes(8).toString('hex')}`);
+  await makeFifos([path]);
+  owner.defer(() => rm(path, { force: true }));
+  const hold = owner.use(await holdFifo(path));
+  const ourEnd = kind === 'input' ? await writeFifo(path) : await readFifo(path);
+  const childEnd = owner.use(await open(path, kind === 'input' ? 'r' : 'w'));
+  return {
+    ourEnd,
+    childEnd,
+    release: async () => {
+      await rm(path, { force: true });
+      await Promise.all([hold.close(), childEnd.close()]);
+    },
+  };
+}
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined || child.exitCode !== null) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    child.kill('SIGKILL');
   }
 }
 
 /** Carries output to the client and ends it. A client that is gone ends the command. */
-async function carry(from: Readable | null, to: Writable | undefined, gone: () => void): Promise<void> {
+async function carry(from: Readable | undefined, to: Writable | undefined, gone: () => void): Promise<void> {
   if (!from || !to) return;
   await pipeline(from, to).catch(gone);
 }
