@@ -5,6 +5,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { missingControlPlane } from '../test/interop/upstream-control-plane.ts';
+import { clusterArea } from './cluster.ts';
 import { type Area, Servers } from './harness/area.ts';
 import { formatTable, type Row } from './harness/table.ts';
 import { kubectlArea } from './kubectl.ts';
@@ -18,6 +19,7 @@ import { writesArea } from './writes.ts';
 
 const areas: readonly Area[] = [
   startArea,
+  clusterArea,
   memoryArea,
   readsArea,
   watchArea,
