@@ -31,7 +31,7 @@ export class ContainerProcess {
   readonly #end = Promise.withResolvers<void>();
   readonly #started = Promise.withResolvers<void>();
   readonly #sinks: Record<'stdout' | 'stderr', Set<Writable>> = { stdout: new Set(), stderr: new Set() };
-  readonly #sockets: Socket[] = [];
+  readonly #letGo: (() => void)[] = [];
   #stdin: Socket | undefined;
   #detached = false;
 
@@ -83,7 +83,7 @@ export class ContainerProcess {
   async detach(): Promise<void> {
     if (this.record.state.phase !== 'running') return;
     this.#detached = true;
-    for (const socket of this.#sockets) socket.destroy();
+    for (const letGo of this.#letGo) letGo();
     this.#stdin?.destroy();
     await this.ended;
   }
@@ -152,7 +152,7 @@ export class ContainerProcess {
       ['stdout', 'stderr', 'alive'].map((name) => readFifo(this.#path(name))),
     );
     if (!stdout || !stderr || !alive) throw new Error('three streams were asked for');
-    this.#sockets.push(stdout, stderr, alive);
+    this.#letGo.push(() => alive.destroy());
     const pumps = [this.#pump('stdout', stdout, log), this.#pump('stderr', stderr, log)];
     void this.#untilEnd({ stdout, stderr, alive, pumps, log }).catch((error: unknown) => {
       this.#log.error('Container streams failed', { container: this.record.id, error });
@@ -196,6 +196,13 @@ export class ContainerProcess {
   }
 
   async #pump(name: 'stdout' | 'stderr', source: Socket, log: ContainerLog): Promise<void> {
+    const rest: Promise<void>[] = [];
+    this.#letGo.push(() => {
+      // What has been read from the kernel is nowhere else: it goes to the log before the pipe is let go.
+      for (let chunk: Buffer | null = source.read(); chunk !== null; chunk = source.read())
+        rest.push(log.append(name, chunk));
+      source.destroy();
+    });
     try {
       for await (const chunk of source as AsyncIterable<Buffer>) {
         await Promise.all([log.append(name, chunk), ...[...this.#sinks[name]].map((sink) => writeAll(sink, chunk))]);
@@ -203,6 +210,7 @@ export class ContainerProcess {
     } catch (error) {
       if (!source.destroyed) throw error; // destroyed by us: detached, or drained for long enough
     }
+    await Promise.all(rest);
     for (const sink of this.#sinks[name]) if (!sink.writableEnded) sink.end();
   }
 

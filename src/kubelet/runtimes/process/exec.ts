@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { type ExecRequest, RuntimeError } from '../runtime.ts';
-import { holdFifo, makeFifos, readFifo, writeFifo } from './fifo.ts';
+import { holdFifo, makeFifos, readFifo } from './fifo.ts';
 import { helperEnvironment } from './isolation.ts';
 import { openTerminal } from './pty.ts';
 import { execScript } from './supervisor-script.ts';
@@ -45,36 +45,29 @@ async function runOnPipes(
   directory: string,
 ): Promise<number> {
   await using pipes = new AsyncDisposableStack();
-  const [input, output, errors] = await Promise.all([
-    stdin && openPipe(directory, 'input', pipes),
-    stdout && openPipe(directory, 'output', pipes),
-    stderr && openPipe(directory, 'output', pipes),
+  const [output, errors] = await Promise.all([
+    stdout && openPipe(directory, pipes),
+    stderr && openPipe(directory, pipes),
   ]);
   const child = spawn('bash', args, {
     env,
     cwd: '/',
     detached: true, // a group of its own, which can be killed as one
-    stdio: [input?.childEnd.fd ?? 'ignore', output?.childEnd.fd ?? 'ignore', errors?.childEnd.fd ?? 'ignore'],
+    stdio: [stdin ? 'pipe' : 'ignore', output?.childEnd.fd ?? 'ignore', errors?.childEnd.fd ?? 'ignore'],
   });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  await Promise.all([input, output, errors].map((pipe) => pipe?.release()));
+  await Promise.all([output, errors].map((pipe) => pipe?.release()));
   const kill = () => killGroup(child);
   signal.addEventListener('abort', kill, { once: true });
   if (signal.aborted) kill();
   try {
-    if (stdin && input) {
-      // The command may end before its input. A pipe has no half-close: being destroyed is its end.
-      void pipeline(stdin, input.ourEnd)
-        .catch(() => {})
-        .finally(() => input.ourEnd.destroy());
-    }
+    if (stdin && child.stdin) void pipeline(stdin, child.stdin).catch(() => {}); // the command may end before its input
     const outputs = [carry(output?.ourEnd, stdout, kill), carry(errors?.ourEnd, stderr, kill)];
     const [code, signalName] = await exited;
     await Promise.all(outputs);
     return code ?? 128 + constants.signals[signalName ?? 'SIGKILL'];
   } finally {
     signal.removeEventListener('abort', kill);
-    input?.ourEnd.destroy();
   }
 }
 
@@ -85,14 +78,14 @@ interface Pipe {
   release(): Promise<void>;
 }
 
-/** A real pipe. Node's own stdio are sockets, which programs cannot open again as `/dev/stdout`. */
-async function openPipe(directory: string, kind: 'input' | 'output', owner: AsyncDisposableStack): Promise<Pipe> {
+/** A real pipe for output. Node's own stdio are sockets, which programs cannot open again as `/dev/stdout`. */
+async function openPipe(directory: string, owner: AsyncDisposableStack): Promise<Pipe> {
   const path = join(directory, `exec-${randomBytes(8).toString('hex')}`);
   await makeFifos([path]);
   owner.defer(() => rm(path, { force: true }));
   const hold = owner.use(await holdFifo(path));
-  const ourEnd = kind === 'input' ? await writeFifo(path) : await readFifo(path);
-  const childEnd = owner.use(await open(path, kind === 'input' ? 'r' : 'w'));
+  const ourEnd = await readFifo(path);
+  const childEnd = owner.use(await open(path, 'w'));
   return {
     ourEnd,
     childEnd,
