@@ -14,6 +14,7 @@ import { mixedArea } from './mixed.ts';
 import { readsArea } from './reads.ts';
 import { startArea } from './start.ts';
 import { storageArea } from './storage-area.ts';
+import { streamsArea } from './streams.ts';
 import { watchArea } from './watch.ts';
 import { writesArea } from './writes.ts';
 
@@ -26,6 +27,7 @@ const areas: readonly Area[] = [
   kubectlArea,
   writesArea,
   mixedArea,
+  streamsArea,
   storageArea,
 ];
 
@@ -53,7 +55,7 @@ const rows: Row[] = [];
       rows.push(...(await area.run(servers)));
     } catch (error) {
       console.error(error);
-      rows.push({ figure: area.name, ours: `failed: ${error instanceof Error ? error.message : String(error)}` });
+      rows.push({ figure: area.name, ours: `failed: ${String(error).split('\n')[0]?.slice(0, 120)}` });
       process.exitCode = 1;
     }
   }

@@ -39,6 +39,11 @@ export async function startUpstream(): Promise<Target> {
   };
 }
 
+/** TLS between two processes: the ceiling of everything that streams. It has no HTTP, and so is not asked whether it is ready. */
+export function startRawTls(): Promise<Target> {
+  return startChild('raw-tls-process.ts');
+}
+
 async function startChild(program: string, kept?: string): Promise<Target> {
   const directory = kept ?? mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
   const started = performance.now();
@@ -52,14 +57,18 @@ async function startChild(program: string, kept?: string): Promise<Target> {
   };
   try {
     const kubeconfig = await announced(child);
-    await using connection = await Connection.open(kubeconfig);
-    await connection.call({ path: '/readyz' });
+    if (program !== 'raw-tls-process.ts') await untilReady(kubeconfig);
     const readyMs = performance.now() - started;
     return { kubeconfig, readyMs, usage: () => processUsage([child.pid ?? 0]), [Symbol.asyncDispose]: end };
   } catch (error) {
     await end();
     throw error;
   }
+}
+
+async function untilReady(kubeconfig: string): Promise<void> {
+  await using connection = await Connection.open(kubeconfig);
+  await connection.call({ path: '/readyz' });
 }
 
 /** The child says where its kubeconfig is once it serves. */
