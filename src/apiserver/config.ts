@@ -122,6 +122,8 @@ export interface WatchConfig {
   readonly windowMs?: number;
   /** Per resource, whatever their age. @default 100_000 */
   readonly maxWindowEvents?: number;
+  /** Per resource, whatever their age. @default 64 MiB */
+  readonly maxWindowBytes?: number;
   /** Per resource, kept even when older than the window. @default 100 */
   readonly minWindowEvents?: number;
   /** Bytes that may wait for one watcher before it is cut. @default 8 MiB */

@@ -12,15 +12,18 @@ export interface WindowBounds {
   readonly windowMs: number;
   readonly minEvents: number;
   readonly maxEvents: number;
+  /** Of the objects as they were after each event. */
+  readonly maxBytes: number;
 }
 
-/** The recent events of one resource, oldest first, bounded by age and number. */
+/** The recent events of one resource, oldest first, bounded by age, number and size. */
 export class EventWindow {
   readonly #bounds: WindowBounds;
   #events: CacheEvent[] = [];
   #times: number[] = [];
   /** Events before this index have been dropped; they are cut off now and then. */
   #head = 0;
+  #bytes = 0;
   #oldestMissing: number;
 
   /** `startRevision`: everything after it will be added. */
@@ -41,6 +44,7 @@ export class EventWindow {
   add(event: CacheEvent, nowMs: number): void {
     this.#events.push(event);
     this.#times.push(nowMs);
+    this.#bytes += event.object.json.length;
     this.trim(nowMs);
   }
 
@@ -59,9 +63,14 @@ export class EventWindow {
 
   /** Drops what the bounds do not ask for. */
   trim(nowMs: number): void {
-    const { windowMs, minEvents, maxEvents } = this.#bounds;
-    while (this.size > maxEvents || (this.size > minEvents && nowMs - (this.#times[this.#head] as number) > windowMs)) {
-      this.#oldestMissing = (this.#events[this.#head] as CacheEvent).revision;
+    const { windowMs, minEvents, maxEvents, maxBytes } = this.#bounds;
+    while (
+      this.size > maxEvents ||
+      (this.size > minEvents && (this.#bytes > maxBytes || nowMs - (this.#times[this.#head] as number) > windowMs))
+    ) {
+      const { revision, object } = this.#events[this.#head] as CacheEvent;
+      this.#oldestMissing = revision;
+      this.#bytes -= object.json.length;
       this.#head++;
     }
     if (this.#head > 1024 || this.#head === this.#events.length) {

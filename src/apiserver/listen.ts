@@ -92,6 +92,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
         windowMs: config.watch?.windowMs ?? 75_000,
         minEvents: config.watch?.minWindowEvents ?? 100,
         maxEvents: config.watch?.maxWindowEvents ?? 100_000,
+        maxBytes: config.watch?.maxWindowBytes ?? 64 * 1024 * 1024,
       },
       bookmarkIntervalMs: config.watch?.bookmarkIntervalMs ?? 60_000,
       clock,
