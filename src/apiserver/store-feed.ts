@@ -20,6 +20,8 @@ export interface StoreFeedOptions {
 /** Every key lies below: so the revision of the feed is the revision of the store. */
 const root = '/';
 const registry = '/registry/';
+/** Between a failure and another start: what failed once may fail again. */
+const restartDelayMs = 100;
 /** How long a read waits for a revision that the cache has not seen. */
 const maxWaitMs = 3000;
 
@@ -127,9 +129,9 @@ export class StoreFeed implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return;
         this.#healthy = false;
-        const lost = error instanceof StoreError && (error.reason === 'Compacted' || error.reason === 'Overrun');
-        if (!lost) throw error;
-        this.#options.log.warn('Watch cache fell behind the store and starts again', { error });
+        if (error instanceof StoreError && (error.reason === 'Failed' || error.reason === 'Closed')) throw error;
+        this.#options.log.warn('Watch cache lost the store and starts again', { error });
+        await this.#options.clock.delay(restartDelayMs, { signal });
         await this.#load();
       }
     }
