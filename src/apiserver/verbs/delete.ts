@@ -15,7 +15,7 @@ import { type Written, writtenObject } from '../writes/written.ts';
 import { answerWritten } from './answer.ts';
 import { dryRunErrors, parseInteger } from './options.ts';
 import { parseProtobufBody } from './protobuf-body.ts';
-import type { ResourceRequest } from './request.ts';
+import { namespaceOf, type ResourceRequest } from './request.ts';
 
 export async function remove({ services, context, resource }: ResourceRequest): Promise<void> {
   const { exchange, info, user } = context;
@@ -23,7 +23,7 @@ export async function remove({ services, context, resource }: ResourceRequest): 
   const { kept, result } = await deleteObject(services, {
     resource,
     subresource: '',
-    namespace: info.namespace,
+    namespace: namespaceOf({ context, resource }),
     name: info.name,
     user,
     dryRun: options['dryRun'] !== undefined,

@@ -1,7 +1,7 @@
 import { badRequest } from '../../api/errors.ts';
 import { currentObject } from '../writes/stored-object.ts';
 import { answerCached } from './answer.ts';
-import type { ResourceRequest } from './request.ts';
+import { namespaceOf, type ResourceRequest } from './request.ts';
 
 /** One object: by default as new as can be, with a resourceVersion not older than that. */
 export async function get({ services, context, resource }: ResourceRequest): Promise<void> {
@@ -9,7 +9,7 @@ export async function get({ services, context, resource }: ResourceRequest): Pro
   const version = exchange.query.get('resourceVersion') ?? '';
   const wait = version === '' ? services.feed.reachNewest() : services.feed.reach(parseVersion(version));
   if (wait) await wait;
-  const object = currentObject(resource, info.namespace, info.name);
+  const object = currentObject(resource, namespaceOf({ context, resource }), info.name);
   await answerCached(exchange, 200, { resource, object });
 }
 

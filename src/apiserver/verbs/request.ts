@@ -11,4 +11,9 @@ export interface ResourceRequest {
   readonly subresource: SubresourceInfo | undefined;
 }
 
+/** Where the object lies; `''` if it is cluster-scoped. Requests for a Namespace have its own name as theirs, for rules to be checked. */
+export function namespaceOf({ context, resource }: Pick<ResourceRequest, 'context' | 'resource'>): string {
+  return resource.info.namespaced ? context.info.namespace : '';
+}
+
 export type VerbHandler = (request: ResourceRequest) => Promise<void>;

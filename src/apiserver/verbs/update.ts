@@ -5,19 +5,20 @@ import { updateObject } from '../writes/update-object.ts';
 import { answerWritten } from './answer.ts';
 import { decodeBody } from './decode-body.ts';
 import { parseWriteOptions } from './options.ts';
-import type { ResourceRequest } from './request.ts';
+import { namespaceOf, type ResourceRequest } from './request.ts';
 
 /** PUT. */
 export async function update({ services, context, resource, subresource }: ResourceRequest): Promise<void> {
   const { exchange, info, user } = context;
+  const namespace = namespaceOf({ context, resource });
   const options = parseWriteOptions(exchange.query, 'UpdateOptions');
   const body = await decodeBody(context, { gvk: resource.info, fieldValidation: options.fieldValidation });
-  checkIdentity(body, info);
+  checkIdentity(body, { name: info.name, namespace });
   const object = resource.toStorage(body);
   const request = {
     resource,
     subresource: subresource?.name ?? '',
-    namespace: info.namespace,
+    namespace,
     name: info.name,
     user,
     dryRun: options.dryRun,
@@ -27,7 +28,7 @@ export async function update({ services, context, resource, subresource }: Resou
   const { strategy, cache } = resource;
   if (!subresource && strategy.allowCreateOnUpdate) {
     await services.feed.reachNewest();
-    if (!cache.get(info.namespace, info.name) && !object.metadata['resourceVersion']) {
+    if (!cache.get(namespace, info.name) && !object.metadata['resourceVersion']) {
       const written = await createObject(services, { ...request, name: '' }, object);
       return answerWritten(exchange, 201, { resource, written });
     }

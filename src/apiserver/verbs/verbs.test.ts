@@ -173,6 +173,18 @@ test('finalizers keep a deleted object until the last one goes', async () => {
   assert.equal((await server.request({ path: `${configMaps}/held` })).status, 404);
 });
 
+test('a Namespace is read, replaced and deleted by its name', async () => {
+  const path = '/api/v1/namespaces/team';
+  await server.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: 'team' } } });
+  const read = await server.request({ path });
+  assert.deepEqual([read.status, read.json.metadata.name], [200, 'team']);
+  const labels = { ...read.json.metadata.labels, a: 'b' };
+  const body = { ...read.json, metadata: { ...read.json.metadata, labels } };
+  const replaced = await server.request({ method: 'PUT', path, body });
+  assert.deepEqual([replaced.status, replaced.json.metadata.labels.a], [200, 'b']);
+  assert.equal((await server.request({ method: 'DELETE', path })).status, 200);
+});
+
 test('a deletion answers a Status, keeps to its preconditions and knows what to do with dependents', async () => {
   const created = (await post(configMap('gone'))).json;
   const wrong = await remove('gone', { preconditions: { uid: 'other' } });
