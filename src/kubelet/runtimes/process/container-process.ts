@@ -81,6 +81,7 @@ export class ContainerProcess {
 
   /** Lets go of the container without ending it: for an agent that stops and leaves its pods running. */
   async detach(): Promise<void> {
+    if (this.record.state.phase === 'exited') await this.ended; // its supervisor may still be on its way out
     if (this.record.state.phase !== 'running') return;
     this.#detached = true;
     for (const letGo of this.#letGo) letGo();
@@ -89,6 +90,7 @@ export class ContainerProcess {
   }
 
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
+    if (this.record.state.phase === 'exited') await this.ended; // its supervisor may still be on its way out
     if (this.record.state.phase !== 'running') return;
     const main = await this.processOne();
     if (graceMs > 0 && main !== undefined) signalProcess(main, `SIG${this.record.stopSignal}`);
