@@ -257,12 +257,15 @@ export class ContainerProcess {
     const startedAtMs = state.phase === 'running' ? state.startedAtMs : exit.finishedAtMs;
     this.record.state = { phase: 'exited', startedAtMs, ...exit };
     this.#stdin?.destroy();
-    await this.#save();
-    if (supervisor && (await isAlive(supervisor))) {
-      const first = await this.processOne();
-      signalProcess(first ?? supervisor.pid, 'SIGKILL');
+    try {
+      await this.#save();
+    } finally {
+      if (supervisor && (await isAlive(supervisor))) {
+        const first = await this.processOne();
+        signalProcess(first ?? supervisor.pid, 'SIGKILL');
+      }
+      this.#end.resolve();
     }
-    this.#end.resolve();
   }
 
   #save(): Promise<void> {
