@@ -13,7 +13,7 @@ const valueRule =
 export function labelKeyErrors(key: string): string[] {
   const [first = '', second, ...rest] = key.split('/');
   if (rest.length > 0) {
-    return [`a qualified name ${nameRule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
+    return [`a valid label key ${nameRule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
   }
   const errors: string[] = [];
   const name = second ?? first;

@@ -18,7 +18,7 @@ export function validateConfigMap({ data = {}, binaryData = {} }: Readonly<Confi
     for (const text of configKeyErrors(key)) errors.push(invalid(`binaryData[${key}]`, key, text));
     bytes += decodedBytes(String(value));
   }
-  if (bytes > maxDataBytes) errors.push(tooLong('', maxDataBytes));
+  if (bytes > maxDataBytes) errors.push(tooLong('[]', maxDataBytes));
   return errors;
 }
 

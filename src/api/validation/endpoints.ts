@@ -88,7 +88,7 @@ function validateEndpoint({ addresses = [], nodeName, hostname }: Endpoint, path
     if (bad.length > 0) return;
     const article = type === 'IPv4' || type === 'IPv6';
     if (article && address.includes(':') !== (type === 'IPv6')) {
-      errors.push(invalid(at, address, `must be an ${type} address`));
+      errors.push(invalid(`${path}.addresses`, address, `must be an ${type} address`));
     }
     errors.push(...validateEndpointIp(address, at));
   });

@@ -23,7 +23,7 @@ export function validateJob({ metadata = {}, spec = emptySpec }: Readonly<Job>):
     const labels = spec.template.metadata?.labels;
     if (bad.length === 0 && !selectorFromObject(spec.selector).matches(labels ?? {})) {
       const detail = '`selector` does not match template `labels`';
-      errors.push(invalid(`${path}.metadata.labels`, labels ?? null, detail));
+      errors.push(invalid(`${path}.metadata.labels`, sorted(labels), detail));
     }
   }
   if (spec.completionMode === 'Indexed' && (spec.completions ?? 0) > 0) {
@@ -99,7 +99,8 @@ function validateGeneratedSelector(
   }
   const generated = { 'controller-uid': uid, 'batch.kubernetes.io/controller-uid': uid };
   if (!selectorFromObject(selector).matches({ ...generated, 'job-name': name, 'batch.kubernetes.io/job-name': name })) {
-    errors.push(invalid('spec.selector', selector, '`selector` not auto-generated'));
+    const shown = { ...selector, ...(selector?.matchLabels && { matchLabels: sorted(selector.matchLabels) }) };
+    errors.push(invalid('spec.selector', shown, '`selector` not auto-generated'));
   }
   return errors;
 }
@@ -211,4 +212,9 @@ function validateExitCodes({ onExitCodes }: PodFailurePolicyRule, path: string):
     errors.push(invalid(`${path}.values`, values, 'must be ordered'));
   }
   return errors;
+}
+
+/** Go shows maps in the order of their keys. */
+function sorted(labels: Readonly<Record<string, string>> | undefined): Record<string, string> | null {
+  return labels ? Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))) : null;
 }

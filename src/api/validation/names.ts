@@ -11,7 +11,7 @@ const envName = '[-._a-zA-Z][-._a-zA-Z0-9]*';
 const configKey = '[-._a-zA-Z0-9]+';
 const headerName = '[-A-Za-z0-9]+';
 
-export const dns1123LabelErrors: NameCheck = pattern({
+const labelErrors = pattern({
   expression: label,
   maxLength: 63,
   rule: "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
@@ -31,6 +31,12 @@ export const dns1035LabelErrors: NameCheck = pattern({
   rule: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
   examples: ['my-name', 'abc-123'],
 });
+
+export const dns1123LabelErrors: NameCheck = (text) => {
+  const short = text.length <= 253 && dns1123SubdomainErrors(text).length === 0;
+  const rule = text.includes('.') && short ? 'must not contain dots' : undefined;
+  return labelErrors(text).map((error) => (error.startsWith('a lowercase') ? (rule ?? error) : error));
+};
 
 export const wildcardDnsErrors: NameCheck = pattern({
   expression: `\\*\\.${subdomain}`,
@@ -107,7 +113,7 @@ function pattern({ expression, maxLength = Number.POSITIVE_INFINITY, rule, examp
   const message = `${rule} (e.g. ${given}regex used for validation is '${expression}')`;
   return (text) => {
     const errors: string[] = [];
-    if (Buffer.byteLength(text) > maxLength) errors.push(`must be no more than ${maxLength} bytes`);
+    if (Buffer.byteLength(text) > maxLength) errors.push(`must be no more than ${maxLength} characters`);
     // A text beyond every bound is not worth matching.
     if (text.length > 4096 || !whole.test(text)) errors.push(message);
     return errors;

@@ -50,7 +50,7 @@ function validateTaints(taints: readonly Taint[] = []): FieldError[] {
     else if (!taintEffects.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, taintEffects));
     const id = `${effect} ${key}`;
     if (seen.has(id)) {
-      const complaint = duplicate(at, taint);
+      const complaint = duplicate(at, { Key: key, Value: value, Effect: effect, TimeAdded: taint.timeAdded ?? null });
       errors.push({ ...complaint, body: `${complaint.body}: taints must be unique by key and effect pair` });
     }
     seen.add(id);

@@ -20,6 +20,7 @@ const nameChecks: Readonly<Record<NameRule, NameCheck>> = {
   pathSegment: pathSegmentErrors,
 };
 
+const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 const maxAnnotationBytes = 256 * 1024;
 
 export interface ObjectMetaRules {
@@ -43,6 +44,11 @@ export function validateObjectMeta(meta: ObjectMeta, { namespaced, nameRule }: O
   } else if (namespace === '') errors.push(required('metadata.namespace'));
   else for (const text of dns1123LabelErrors(namespace)) errors.push(invalid('metadata.namespace', namespace, text));
   errors.push(...validateSharedMeta(meta, 'metadata'));
+  (meta.finalizers ?? []).forEach((finalizer, i) => {
+    if (finalizer.includes('/') || standardFinalizers.has(finalizer)) return;
+    const detail = 'name is neither a standard finalizer name nor is it fully qualified';
+    errors.push(invalid(`metadata.finalizers[${i}]`, finalizer, detail));
+  });
   return errors;
 }
 

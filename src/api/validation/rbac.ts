@@ -59,7 +59,8 @@ export function validateBindingUpdate(
 ): FieldError[] {
   const errors = validateBinding(now, scope);
   if (isDeepStrictEqual(now.roleRef, old.roleRef)) return errors;
-  return [...errors, invalid('roleRef', now.roleRef, 'cannot change roleRef')];
+  const { apiGroup, kind, name } = now.roleRef;
+  return [...errors, invalid('roleRef', { APIGroup: apiGroup, Kind: kind, Name: name }, 'cannot change roleRef')];
 }
 
 function validateRoleRef(ref: RoleRef | undefined, kinds: readonly string[]): FieldError[] {

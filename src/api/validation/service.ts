@@ -133,8 +133,7 @@ function validateUniquePorts({ type, ports = [] }: ServiceSpec): FieldError[] {
   ports.forEach((port, i) => {
     const id = key(port, port.port);
     const { protocol, port: number } = port;
-    // Upstream shows its internal type, with the field that is not compared.
-    if (numbers.has(id)) errors.push(duplicate(`spec.ports[${i}]`, { port: number, protocol, targetPort: 0 }));
+    if (numbers.has(id)) errors.push(duplicate(`spec.ports[${i}]`, shownPort(number, protocol)));
     numbers.add(id);
   });
   return errors;
@@ -201,4 +200,9 @@ function validateTraffic(spec: ServiceSpec): FieldError[] {
 
 function checksHealth({ type, externalTrafficPolicy }: ServiceSpec): boolean {
   return type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
+}
+
+/** As upstream shows it: its internal type, with only the fields that are compared. */
+function shownPort(port: number, protocol = ''): Record<string, unknown> {
+  return { Name: '', Protocol: protocol, AppProtocol: null, Port: port, TargetPort: 0, NodePort: 0 };
 }

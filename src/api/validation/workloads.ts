@@ -47,7 +47,7 @@ function validateStrategy({
     return rollingUpdate ? [forbiddenField(`${path}.rollingUpdate`, detail)] : [];
   }
   if (type !== 'RollingUpdate') {
-    const strategy = { type, ...(rollingUpdate && { rollingUpdate }) };
+    const strategy = { Type: type, RollingUpdate: rollingUpdate ?? null };
     return [notSupported(path, strategy, ['Recreate', 'RollingUpdate'])];
   }
   if (!rollingUpdate) return [required(`${path}.rollingUpdate`, 'this should be defaulted and never be nil')];
@@ -134,10 +134,14 @@ function validateStatefulUpdates({
   if (type === '') return [required(path)];
   if (type === 'OnDelete') {
     const detail = "only allowed for updateStrategy 'RollingUpdate'";
-    return rollingUpdate ? [invalid(`${path}.rollingUpdate`, rollingUpdate, detail)] : [];
+    const { partition = 0, maxUnavailable = null } = rollingUpdate ?? {};
+    const shownUpdate = { Partition: partition, MaxUnavailable: maxUnavailable };
+    return rollingUpdate ? [invalid(`${path}.rollingUpdate`, shownUpdate, detail)] : [];
   }
   if (type !== 'RollingUpdate') {
-    return [invalid(path, { type, ...(rollingUpdate && { rollingUpdate }) }, "must be 'RollingUpdate' or 'OnDelete'")];
+    return [
+      invalid(path, { Type: type, RollingUpdate: rollingUpdate ?? null }, "must be 'RollingUpdate' or 'OnDelete'"),
+    ];
   }
   const errors = validateNonNegative(rollingUpdate?.partition, `${path}.rollingUpdate.partition`);
   const max = rollingUpdate?.maxUnavailable;
@@ -203,7 +207,7 @@ function validateDaemonUpdates({
   const path = 'spec.updateStrategy';
   if (type === 'OnDelete') return [];
   if (type !== 'RollingUpdate') {
-    const strategy = { ...(type !== '' && { type }), ...(rollingUpdate && { rollingUpdate }) };
+    const strategy = { Type: type, RollingUpdate: rollingUpdate ?? null };
     return [notSupported(path, strategy, ['RollingUpdate', 'OnDelete'])];
   }
   if (!rollingUpdate) return [required(`${path}.rollingUpdate`)];
@@ -233,9 +237,17 @@ export function validateImmutableSelector(
 function validateSelector(selector: LabelSelector | undefined, kind: string): FieldError[] {
   if (!selector) return [required('spec.selector')];
   const errors = validateLabelSelector(selector, 'spec.selector');
-  if (isEmptySelector(selector))
+  if (isEmptySelector(selector)) {
     errors.push(invalid('spec.selector', selector, `empty selector is invalid for ${kind}`));
+  }
+  const detail = kind === 'statefulset' ? '' : 'invalid label selector';
+  if (!isReadable(selector)) errors.push(invalid('spec.selector', selector, detail));
   return errors;
+}
+
+/** Its operators can be understood; keys and values are complained of one by one. */
+function isReadable(selector: LabelSelector | undefined): boolean {
+  return validateLabelSelector(selector, '').length === 0;
 }
 
 function validateTemplateOf(
@@ -245,8 +257,9 @@ function validateTemplateOf(
 ): FieldError[] {
   const errors: FieldError[] = [];
   const own = template?.metadata?.labels;
-  const bad = validateLabelSelector(selector, '').length > 0;
-  if (selector && !bad && !isEmptySelector(selector) && !selectorFromObject(selector).matches(own ?? {})) {
+  // A template is looked at only where its selector can be; no selector matches nothing.
+  if (!isReadable(selector)) return errors;
+  if (!selectorFromObject(selector).matches(own ?? {})) {
     errors.push(invalid('spec.template.metadata.labels', own ?? null, '`selector` does not match template `labels`'));
   }
   return [

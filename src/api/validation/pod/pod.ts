@@ -74,7 +74,8 @@ export function validateBinding({ target }: Readonly<Binding>): FieldError[] {
 
 function validateWhole(pod: Readonly<Pod>): FieldError[] {
   const spec = specOf(pod);
-  const errors = validatePodSpec(spec, 'spec', { isPod: true, ...(pod.metadata && { meta: pod.metadata }) });
+  const errors = validateMirrorNode(pod);
+  errors.push(...validatePodSpec(spec, 'spec', { isPod: true, ...(pod.metadata && { meta: pod.metadata }) }));
   if (!spec.serviceAccountName) {
     (spec.volumes ?? []).forEach(({ projected }, i) => {
       (projected?.sources ?? []).forEach(({ serviceAccountToken }, j) => {
@@ -92,12 +93,20 @@ function validateWhole(pod: Readonly<Pod>): FieldError[] {
 
 /** What a kubelet says of its own pods stays as it said. */
 export function validateMirror(pod: Readonly<Pod>, old: Readonly<Pod>): FieldError[] {
-  const path = `metadata.annotations[${mirrorAnnotation}]`;
+  const change = (detail: string) => [forbiddenField(`metadata.annotations[${mirrorAnnotation}]`, detail)];
   const now = pod.metadata?.annotations?.[mirrorAnnotation];
   const before = old.metadata?.annotations?.[mirrorAnnotation];
-  if (now === before) return [];
-  if (before === undefined) return [forbiddenField(path, 'may not add mirror pod annotation')];
-  return [forbiddenField(path, 'may not remove or update mirror pod annotation')];
+  if (now === before) return validateMirrorNode(pod);
+  if (before !== undefined)
+    return [...change('may not remove or update mirror pod annotation'), ...validateMirrorNode(pod)];
+  return [...change('may not add mirror pod annotation'), ...validateMirrorNode(pod)];
+}
+
+function validateMirrorNode({ metadata = {}, spec }: Readonly<Pod>): FieldError[] {
+  const value = metadata.annotations?.[mirrorAnnotation];
+  if (value === undefined || spec?.nodeName) return [];
+  const detail = 'must set spec.nodeName if mirror pod annotation is set';
+  return [invalid(`metadata.annotations[${mirrorAnnotation}]`, value, detail)];
 }
 
 function validateDeadline(now: number | undefined, before: number | undefined): FieldError[] {

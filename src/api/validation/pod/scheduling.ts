@@ -13,7 +13,6 @@ import type {
 import { labelValueErrors } from '../../label-name.ts';
 import { validateLabelKey, validateLabelSelector } from '../labels.ts';
 import { dns1123LabelErrors, dns1123SubdomainErrors } from '../names.ts';
-import { validatePositive } from '../numbers.ts';
 
 export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
@@ -158,7 +157,7 @@ export function validateSpread(constraints: readonly TopologySpreadConstraint[] 
   return constraints.flatMap((constraint, i) => {
     const at = `${path}[${i}]`;
     const { maxSkew = 0, topologyKey = '', whenUnsatisfiable = '', minDomains, labelSelector } = constraint;
-    const errors = validatePositive(maxSkew, `${at}.maxSkew`);
+    const errors = validateAboveZero(maxSkew, `${at}.maxSkew`);
     if (topologyKey === '') errors.push(required(`${at}.topologyKey`, 'can not be empty'));
     if (!spreadActions.includes(whenUnsatisfiable)) {
       errors.push(notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable, spreadActions));
@@ -170,7 +169,7 @@ export function validateSpread(constraints: readonly TopologySpreadConstraint[] 
       errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey}, ${whenUnsatisfiable}}`));
     }
     if (minDomains !== undefined) {
-      errors.push(...validatePositive(minDomains, `${at}.minDomains`));
+      errors.push(...validateAboveZero(minDomains, `${at}.minDomains`));
       if (whenUnsatisfiable !== 'DoNotSchedule') {
         const detail = `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`;
         errors.push(invalid(`${at}.minDomains`, minDomains, detail));
@@ -184,4 +183,8 @@ export function validateSpread(constraints: readonly TopologySpreadConstraint[] 
     }
     return [...errors, ...validateLabelSelector(labelSelector, `${at}.labelSelector`)];
   });
+}
+
+function validateAboveZero(value: number, path: string): FieldError[] {
+  return value > 0 ? [] : [invalid(path, value, 'must be greater than zero')];
 }

@@ -59,7 +59,7 @@ function validateSysctls({ sysctls = [] }: PodSecurityContext, path: string): Fi
     const errors: FieldError[] = [];
     if (name === '') errors.push(required(at));
     else if (name.length > 253 || !sysctlName.test(name)) {
-      const expression = '([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]';
+      const expression = '([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
       errors.push(invalid(at, name, `must have at most 253 characters and match regex ^${expression}$`));
     }
     if (seen.has(name.replaceAll('/', '.'))) {
