@@ -85,7 +85,7 @@ export class Router {
     const allowed = subresource?.verbs ?? resource.verbs;
     if (!allowed.includes(info.verb) || !fitsTarget(info)) throw methodNotAllowed();
     const handler = reviews.get(key);
-    if (handler) return review(context, { resource, subresource, handler });
+    if (handler) return review(context, { services, resource, subresource, handler });
 
     const verb = this.#verb(key, info.subresource, info.verb);
     if (!verb) throw methodNotAllowed();
