@@ -44,6 +44,7 @@ export async function createObject(
       await validateAll(services.admission, attributes);
       if (dryRun) {
         refuseExisting(resource, namespace, name);
+        reservation?.rollback();
         return { stored: false, object };
       }
       const stored = await put(services, resource, { object, namespace, name });
