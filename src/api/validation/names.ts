@@ -7,7 +7,6 @@ export type NameCheck = (text: string) => string[];
 const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const subdomain = `${label}(\\.${label})*`;
 const label1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
-const envName = '[-._a-zA-Z][-._a-zA-Z0-9]*';
 const configKey = '[-._a-zA-Z0-9]+';
 const headerName = '[-A-Za-z0-9]+';
 
@@ -38,13 +37,6 @@ export const dns1123LabelErrors: NameCheck = (text) => {
   return labelErrors(text).map((error) => (error.startsWith('a lowercase') ? (rule ?? error) : error));
 };
 
-export const wildcardDnsErrors: NameCheck = pattern({
-  expression: `\\*\\.${subdomain}`,
-  maxLength: 253,
-  rule: "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
-  examples: ['*.example.com'],
-});
-
 export const httpHeaderNameErrors: NameCheck = pattern({
   expression: headerName,
   rule: "a valid HTTP header must consist of alphanumeric characters or '-'",
@@ -68,16 +60,6 @@ export const envNameErrors: NameCheck = (text) => {
   if (/^[\x20-\x3c\x3e-\x7e]+$/.test(text)) return [];
   return ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 };
-
-/** Names of environment variables where upstream has not relaxed the rule. */
-export const strictEnvNameErrors: NameCheck = (text) => [
-  ...pattern({
-    expression: envName,
-    rule: "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit",
-    examples: ['my.env-name', 'MY_ENV.NAME', 'MyEnvName1'],
-  })(text),
-  ...dotErrors(text),
-];
 
 /** Anything that can be one segment of a URL's path. */
 export const pathSegmentErrors: NameCheck = (text) => {

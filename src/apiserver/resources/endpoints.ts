@@ -13,6 +13,7 @@ export const endpointsStrategy = typedStrategy<Endpoints>({
   // What is stored may stay, so that labels of an object from before a rule can change.
   validateUpdate: (endpoints, old) =>
     isDeepStrictEqual(endpoints.subsets, old.subsets) ? [] : validateEndpoints(endpoints),
+  warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
 });
 
 export const endpointSliceStrategy = typedStrategy<EndpointSlice>({

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../field-error.ts';
-import type { Binding, Container, Pod, PodSpec } from '../../kubernetes/core-v1.ts';
+import { type FieldError, forbiddenField, invalid, required } from '../../field-error.ts';
+import type { Container, Pod, PodSpec } from '../../kubernetes/core-v1.ts';
 import { validateImageText } from './containers.ts';
 import { describeChanges } from './describe-changes.ts';
 import { validatePodSpec } from './pod-spec.ts';
@@ -62,14 +62,6 @@ export function validatePodEphemeralContainers(pod: Readonly<Pod>, old: Readonly
     return [forbiddenField(path, `${which} changed\n${describeChanges(before, same)}`)];
   });
   return [...validateWhole(pod), ...validateMirror(pod, old), ...changed];
-}
-
-export function validateBinding({ target }: Readonly<Binding>): FieldError[] {
-  const { kind = '', name = '' } = target ?? {};
-  const errors: FieldError[] = [];
-  if (kind !== '' && kind !== 'Node') errors.push(notSupported('target.kind', kind, ['Node', '<empty>']));
-  if (name === '') errors.push(required('target.name'));
-  return errors;
 }
 
 function validateWhole(pod: Readonly<Pod>): FieldError[] {

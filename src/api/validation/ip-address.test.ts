@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { validateEndpointIp, validateLegacyIp } from './ip-address.ts';
+
+test('an endpoint is never the host itself or its link', () => {
+  for (const address of [
+    '127.0.0.1',
+    '127.255.0.1',
+    '::1',
+    '0.0.0.0',
+    '::',
+    '169.254.169.254',
+    'fe80::1',
+    '224.0.0.1',
+    'ff02::1',
+    '::ffff:127.0.0.1',
+    '127.000.000.001',
+  ]) {
+    assert.equal(validateEndpointIp(address, 'ip').length, 1, address);
+  }
+  for (const address of ['10.0.0.1', '192.168.1.1', '8.8.8.8', 'fd00::1', '2001:db8::1']) {
+    assert.deepEqual(validateEndpointIp(address, 'ip'), [], address);
+  }
+});
+
+test('addresses are read strictly unless they are stored so already', () => {
+  const errors = (address: string, stored?: string[]) =>
+    validateLegacyIp(address, 'ip', stored).map(({ body }) => body);
+  assert.deepEqual(errors('10.0.0.1'), []);
+  assert.deepEqual(errors('010.0.0.1'), ['Invalid value: "010.0.0.1": must not have leading 0s']);
+  assert.deepEqual(errors('010.0.0.1', ['010.0.0.1']), []);
+  assert.deepEqual(errors('::ffff:10.0.0.1'), [
+    'Invalid value: "::ffff:10.0.0.1": must not be an IPv4-mapped IPv6 address',
+  ]);
+  assert.equal(errors('10.0.0').length, 1);
+});
