@@ -50,7 +50,7 @@ const rows: Row[] = [];
   await using servers = new Servers({ quick: values.quick ?? false, upstreamMissing });
   for (const area of areas) {
     if (positionals.length > 0 && !positionals.includes(area.name)) continue;
-    process.stderr.write(`${area.name} …\n`);
+    process.stderr.write(`${seconds()} s: ${area.name} …\n`);
     try {
       rows.push(...(await area.run(servers)));
     } catch (error) {
@@ -61,4 +61,8 @@ const rows: Row[] = [];
   }
 }
 console.log(formatTable(rows));
-console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`);
+console.log(`\n${seconds()} s`);
+
+function seconds(): string {
+  return ((performance.now() - started) / 1000).toFixed(0);
+}

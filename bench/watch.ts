@@ -63,7 +63,7 @@ function sync(connection: Connection, path: string): Promise<Buffer> {
 }
 
 async function fanOutRow(servers: Servers, watchers: number): Promise<Row> {
-  const deliveries = servers.quick ? 40_000 : 100_000;
+  const deliveries = servers.quick ? 40_000 : 80_000;
   const compared = await servers.compare(
     (target, name) => fanOut(target, name, { watchers, events: Math.max(deliveries / watchers, 120) }),
     { bare: true },

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startUpstreamControlPlane } from '../../test/interop/upstream-control-plane.ts';
 import { Connection } from './connection.ts';
@@ -44,11 +44,15 @@ export function startRawTls(): Promise<Target> {
   return startChild('raw-tls-process.ts');
 }
 
+/** As the launcher sets it. */
+const compileCache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fairlead', 'compile');
+
 async function startChild(program: string, kept?: string): Promise<Target> {
   const directory = kept ?? mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
   const started = performance.now();
   const child = fork(join(import.meta.dirname, program), [directory], {
     execArgv: ['--disable-warning=ExperimentalWarning', ...profilerArguments(program)],
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
   });
   const end = async () => {
     if (child.connected) child.disconnect();
