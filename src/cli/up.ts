@@ -3,9 +3,9 @@ import { ensureDemoPod } from '../cluster/demo-pod.ts';
 import { startLocalControlPlane } from '../cluster/local-control-plane.ts';
 import { startLocalNode } from '../cluster/local-node.ts';
 import { copyIntoKubeconfig } from '../cluster/user-kubeconfig.ts';
-import { apiServerOptions, parseApiServerOptions, parseKubeletAuthority } from './api-server-options.ts';
-import { clusterOptions, kubeconfigOptions, parseCluster } from './cluster-options.ts';
+import { kubeconfigOptions } from './cluster-options.ts';
 import { type CommandSpec, exitCodes } from './command.ts';
+import { controlPlaneOptions, parseControlPlane } from './control-plane-options.ts';
 import { interrupted, openLog } from './logging.ts';
 import { parseProcessImages } from './node-options.ts';
 
@@ -15,9 +15,8 @@ export const up: CommandSpec = {
   description:
     'Starts a cluster as an ordinary user and keeps it in the foreground; Ctrl-C ends it with all its processes, and the next start finds all its data.',
   options: [
-    ...clusterOptions,
+    ...controlPlaneOptions,
     ...kubeconfigOptions,
-    ...apiServerOptions,
     { flags: '--node-name <name>', description: 'Name of the node', default: 'demo' },
     { flags: '--runtime <name>', description: 'What runs pods', choices: ['process', 'simulated'], default: 'process' },
     { flags: '--process-image <image=path>', description: 'A program that an image name stands for', repeatable: true },
@@ -31,28 +30,14 @@ export const up: CommandSpec = {
     },
   ],
   run: async ({ options, terminal, signal }) => {
-    const { name, paths } = parseCluster(options);
+    const config = parseControlPlane(options);
+    const { name, paths } = config;
     const log = openLog(options, { quiet: true });
-    const { extraNames, ...api } = parseApiServerOptions(options);
-    const kubeletAuthority = parseKubeletAuthority(options);
-    const port = options.integer('securePort', { min: 0, max: 65_535 });
     const withNode = options.optionalFlag('node') !== false;
     const withDemo = withNode && options.optionalFlag('demo') !== false;
     terminal.expectSteps(3 + Number(withNode) + Number(withDemo));
 
-    await using controlPlane = await startLocalControlPlane(
-      {
-        name,
-        paths,
-        host: options.requiredText('bindAddress'),
-        extraNames,
-        api,
-        kubeletPreferredAddressTypes: options.list('kubeletPreferredAddressTypes'),
-        ...(port !== undefined && { port }),
-        ...(kubeletAuthority && { kubeletAuthority }),
-      },
-      { log },
-    );
+    await using controlPlane = await startLocalControlPlane(config, { log });
     const { server, pki } = controlPlane;
     const file = options.text('kubeconfig');
     await copyIntoKubeconfig(paths.adminKubeconfig, {
