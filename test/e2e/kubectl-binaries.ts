@@ -16,8 +16,16 @@ export const peersDirectory = join(process.env['XDG_CACHE_HOME'] ?? join(homedir
 const packagedMinors = [33, 34, 35, 36];
 const olderMinors = [27, 28, 29, 30, 31, 32];
 
-/** Every kubectl at hand, newest last: those that npm packages carry, and older ones found on PATH as `kubectl.1.27` and so on. */
+/**
+ * Every kubectl at hand, newest last: those that npm packages carry, and older ones found on PATH as `kubectl.1.27` and so on.
+ * `FAIRLEAD_KUBECTLS=33,36` keeps only some.
+ */
 export function findKubectls(): KubectlBinary[] {
+  const wanted = process.env['FAIRLEAD_KUBECTLS']?.split(',').map(Number);
+  return findAll().filter(({ minor }) => wanted?.includes(minor) ?? true);
+}
+
+function findAll(): KubectlBinary[] {
   const older = olderMinors.flatMap((minor) => {
     const path = (process.env['PATH'] ?? '').split(':').map((folder) => join(folder, `kubectl.1.${minor}`));
     const found = path.find((candidate) => existsSync(candidate));

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KubectlBinary } from './kubectl-binaries.ts';
+import { type Invocation, RunningCommand, TerminalCommand } from './running-command.ts';
 
 export interface KubectlResult {
   readonly code: number;
@@ -21,13 +20,25 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Commands over SPDY/3.1, as versions before 1.31 (exec, attach, cp) and 1.35 (port-forward) speak it first. */
+export const spdy = {
+  KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false',
+  KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false',
+} as const;
+
+/** Commands over WebSocket, with `v5.channel.k8s.io` or tunnelled SPDY. */
+export const webSocket = {
+  KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'true',
+  KUBECTL_PORT_FORWARD_WEBSOCKETS: 'true',
+} as const;
+
 /** One kubectl with a kubeconfig, a cache and a scratch folder of its own. */
 export class Kubectl implements Disposable {
   readonly binary: KubectlBinary;
   readonly scratch = mkdtempSync(join(tmpdir(), 'fairlead-kubectl-'));
   readonly #kubeconfig: string;
   readonly #namespace: string | undefined;
-  readonly #children = new Set<ChildProcessWithoutNullStreams>();
+  readonly #running = new Set<Disposable>();
 
   constructor(binary: KubectlBinary, options: { kubeconfig: string; namespace?: string }) {
     this.binary = binary;
@@ -35,47 +46,29 @@ export class Kubectl implements Disposable {
     this.#namespace = options.namespace;
   }
 
-  /** Arguments and environment for starting it by other means, for example in a terminal. */
-  invocation(
-    args: readonly string[],
-    env: Readonly<Record<string, string>> = {},
-  ): { args: string[]; env: Record<string, string> } {
-    const { PATH = '' } = process.env;
-    return {
-      args: [...(this.#namespace ? ['--namespace', this.#namespace] : []), ...args],
-      env: { PATH, HOME: this.scratch, KUBECONFIG: this.#kubeconfig, TERM: 'xterm', ...env },
-    };
+  /** Starts it; whoever starts it ends it, or disposal does. */
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCommand {
+    return this.#own(new RunningCommand(this.binary.path, this.#invocation(args, env)));
   }
 
-  /** Starts it; whoever starts it ends it, or disposal does. */
-  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
-    const invocation = this.invocation(args, env);
-    const child = spawn(this.binary.path, invocation.args, { env: invocation.env, cwd: this.scratch });
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
-    return child;
+  /** Starts it on a terminal of 91 columns and 31 rows. */
+  startTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): TerminalCommand {
+    const size = { cols: 91, rows: 31 };
+    return this.#own(new TerminalCommand(this.binary.path, { ...this.#invocation(args, env), ...size }));
   }
 
   /** Runs it to its end. Fails, with all it printed, when the exit code is another than expected. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<KubectlResult> {
-    const child = this.start(args, options.env);
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
-    const output = { stdout: '', stderr: '' };
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      output.stdout += chunk;
-    });
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      output.stderr += chunk;
-    });
-    child.stdin.on('error', () => {}); // it may end without having read all
-    child.stdin.end(options.stdin ?? '');
-    const [exit] = (await once(child, 'close')) as [number | null];
+    const command = this.start(args, options.env);
+    const timer = setTimeout(() => command.child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    command.child.stdin.end(options.stdin ?? '');
+    const exit = await command.ended;
     clearTimeout(timer);
-    const result = { code: exit ?? -1, ...output };
+    const { stdout, stderr } = command;
+    const result = { code: exit ?? -1, stdout, stderr };
     const expected = options.code ?? 0;
     if (expected !== 'any') {
-      const what = `kubectl ${args.join(' ')}\nstdout: ${result.stdout}\nstderr: ${result.stderr}`;
-      assert.equal(result.code, expected, what);
+      assert.equal(result.code, expected, `kubectl ${args.join(' ')}\nstdout: ${stdout}\nstderr: ${stderr}`);
     }
     return result;
   }
@@ -95,6 +88,11 @@ export class Kubectl implements Disposable {
     return this.run(['apply', '-f', '-'], { stdin: objects.map((object) => JSON.stringify(object)).join('\n---\n') });
   }
 
+  /** Deletes without a word and without waiting. */
+  async discard(...names: readonly string[]): Promise<void> {
+    await this.run(['delete', '--wait=false', '--ignore-not-found', ...names]);
+  }
+
   /** A file in the scratch folder. */
   file(name: string, content: string | Uint8Array): string {
     const path = join(this.scratch, name);
@@ -103,26 +101,23 @@ export class Kubectl implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const child of this.#children) child.kill('SIGKILL');
+    for (const command of this.#running) command[Symbol.dispose]();
     rmSync(this.scratch, { recursive: true, force: true });
   }
-}
 
-/** Resolves with everything printed so far once it matches `pattern`. @throws when the stream ends before, with what came */
-export function untilPrinted(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const onData = (chunk: Buffer | string) => {
-      text += chunk.toString();
-      if (pattern.test(text)) settle(() => resolve(text));
+  #own<T extends Disposable & { readonly ended: Promise<unknown> }>(command: T): T {
+    this.#running.add(command);
+    const forget = () => void this.#running.delete(command);
+    command.ended.then(forget, forget);
+    return command;
+  }
+
+  #invocation(args: readonly string[], env: Readonly<Record<string, string>>): Invocation {
+    const { PATH = '' } = process.env;
+    return {
+      args: [...(this.#namespace ? ['--namespace', this.#namespace] : []), ...args],
+      env: { PATH, HOME: this.scratch, KUBECONFIG: this.#kubeconfig, TERM: 'xterm', ...env },
+      cwd: this.scratch,
     };
-    const onEnd = () => settle(() => reject(new Error(`${pattern} was not printed, only: ${text}`)));
-    const settle = (then: () => void) => {
-      stream.off('data', onData);
-      stream.off('end', onEnd);
-      then();
-    };
-    stream.on('data', onData);
-    stream.on('end', onEnd);
-  });
+  }
 }

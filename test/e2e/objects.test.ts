@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { untilPrinted } from './kubectl.ts';
 import { deploymentManifest, describeWithKubectls, shellContainer, sleeper } from './with-cluster.ts';
 
 interface ConfigMap {
@@ -78,10 +77,10 @@ describeWithKubectls('objects', (fixture) => {
     const { kubectl } = fixture;
     await kubectl.apply(configMap('watched', { a: '1' }));
     const watch = kubectl.start(['get', 'cm', 'watched', '-w', '-o', 'jsonpath={.data.a}{"\\n"}']);
-    await untilPrinted(watch.stdout, /1\n/);
+    await watch.printed(/1\n/);
     await kubectl.apply(configMap('watched', { a: '2' }));
-    await untilPrinted(watch.stdout, /2\n/);
-    watch.kill('SIGINT');
+    await watch.printed(/1\n2\n/);
+    await watch.interrupt();
   });
 
   test('describe tells of the object', async () => {

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startUp } from './fairlead-process.ts';
-import { Kubectl, untilPrinted } from './kubectl.ts';
+import { Kubectl } from './kubectl.ts';
 import { newestKubectl } from './kubectl-binaries.ts';
 import { podManifest, shellContainer, sleeper } from './with-cluster.ts';
 
@@ -60,17 +59,16 @@ test('get --watch goes on across a restart of the server', options, async () => 
     using kubectl = new Kubectl(binary, { kubeconfig: first.kubeconfig });
     await kubectl.run(['create', 'configmap', 'one']);
     const watch = kubectl.start(['get', 'configmaps', '--watch', '-o', 'name']);
-    await untilPrinted(watch.stdout, /configmap\/one\n/);
-    const ended = once(watch, 'close');
+    await watch.printed(/configmap\/one\n/);
     await first.interrupt();
     // kubectl itself ends its watch when the server ends it properly: cleanly, not with an error of a cut connection.
-    assert.deepEqual(await ended, [0, null]);
+    assert.equal(await watch.ended, 0);
     first = await startUp({ directory });
     const again = kubectl.start(['get', 'configmaps', '--watch', '-o', 'name']);
-    await untilPrinted(again.stdout, /configmap\/one\n/);
+    await again.printed(/configmap\/one\n/);
     await kubectl.run(['create', 'configmap', 'two']);
-    await untilPrinted(again.stdout, /configmap\/two\n/);
-    again.kill('SIGINT');
+    await again.printed(/configmap\/two\n/);
+    await again.interrupt();
     await first.interrupt();
   } finally {
     rmSync(directory, { recursive: true, force: true });

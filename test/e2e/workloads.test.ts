@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { untilPrinted } from './kubectl.ts';
 import { deploymentManifest, describeWithKubectls, podManifest, shellContainer, sleeper } from './with-cluster.ts';
 
 interface Deployment {
@@ -98,8 +97,8 @@ describeWithKubectls('workloads', (fixture) => {
       podManifest('too-big', [shellContainer('c', sleeper, { resources: { requests: { cpu: '10000' } } })]),
     );
     const watch = kubectl.start(['events', '--for', 'pod/too-big', '--watch']);
-    await untilPrinted(watch.stdout, /FailedScheduling.*0\/1 nodes are available: 1 Insufficient cpu/);
-    watch.kill('SIGKILL');
+    await watch.printed(/FailedScheduling.*0\/1 nodes are available: 1 Insufficient cpu/);
+    await watch.interrupt();
     assert.match(await kubectl.text(['get', 'pod', 'too-big']), /Pending/);
     await kubectl.run(['delete', 'pod', 'too-big']);
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,7 @@ import { defaultNodeTokenGroup } from '../../src/auth/bootstrap-tokens.ts';
 import { createJoinToken } from '../../src/cluster/join-token.ts';
 import { runNode } from '../../src/kubelet/run-node.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { Kubectl, untilPrinted } from '../e2e/kubectl.ts';
+import { Kubectl } from '../e2e/kubectl.ts';
 import { newestKubectl } from '../e2e/kubectl-binaries.ts';
 import { missingControlPlane, startUpstreamControlPlane } from './upstream-control-plane.ts';
 
@@ -51,8 +50,8 @@ test('our node agent joins an upstream kube-apiserver and runs pods', {
     // Upstream never approves serving certificates by itself.
     const selector = '--field-selector=spec.signerName=kubernetes.io/kubelet-serving';
     const watch = kubectl.start(['get', 'csr', selector, '-o', 'name', '--watch']);
-    const [request = ''] = (await untilPrinted(watch.stdout, /\n/)).split('\n');
-    watch.kill('SIGKILL');
+    const [request = ''] = (await watch.printed(/\n/)).split('\n');
+    await watch.interrupt();
     await kubectl.run(['certificate', 'approve', request.replace(/^.*\//, '')]);
     await node.ready;
     await kubectl.run(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=60s'], { timeoutMs: 70_000 });
@@ -101,18 +100,16 @@ test('our node agent joins an upstream kube-apiserver and runs pods', {
       'default',
     );
     const attach = kubectl.start(['attach', 'ours', '-c', 'c', '-i']);
-    const answered = untilPrinted(attach.stdout, /got ping/);
-    attach.stdin.write('ping\n');
-    await answered;
-    attach.kill('SIGKILL');
+    attach.child.stdin.write('ping\n');
+    await attach.printed(/got ping/);
+    await attach.interrupt();
 
     for (const env of [{}, { KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' }] as Record<string, string>[]) {
       const forward = kubectl.start(['port-forward', 'pod/ours', ':8080'], env);
-      const printed = await untilPrinted(forward.stdout, /Forwarding from 127\.0\.0\.1:\d+ -> 8080\n/);
+      const printed = await forward.printed(/Forwarding from 127\.0\.0\.1:\d+ -> 8080\n/);
       const [, port] = /127\.0\.0\.1:(\d+) ->/.exec(printed) ?? [];
       assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200);
-      forward.kill('SIGINT');
-      await once(forward, 'close');
+      await forward.interrupt();
     }
     await kubectl.run(['delete', 'pod', 'ours', '--timeout=60s'], { timeoutMs: 70_000 });
   } finally {

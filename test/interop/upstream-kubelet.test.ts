@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +7,7 @@ import { formatKubeconfig } from '../../src/client/kubeconfig.ts';
 import { startControlPlane } from '../../src/cluster/control-plane.ts';
 import { createJoinToken } from '../../src/cluster/join-token.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { Kubectl, untilPrinted } from '../e2e/kubectl.ts';
+import { Kubectl } from '../e2e/kubectl.ts';
 import { newestKubectl } from '../e2e/kubectl-binaries.ts';
 import { busyboxImage, missingContainerd, startContainerd } from './containerd.ts';
 import { createNetworkNamespace } from './network-namespace.ts';
@@ -70,8 +69,8 @@ test('an upstream kubelet joins by TLS bootstrap, gets both certificates and run
     await explain(kubectl.run(['wait', '--for=create', 'serviceaccount/default', '--timeout=30s']));
     const selector = '--field-selector=spec.signerName=kubernetes.io/kubelet-serving';
     const watch = kubectl.start(['get', 'csr', selector, '-o', 'name', '--watch']);
-    const [request = ''] = (await untilPrinted(watch.stdout, /\n/)).split('\n');
-    watch.kill('SIGKILL');
+    const [request = ''] = (await watch.printed(/\n/)).split('\n');
+    await watch.interrupt();
     await kubectl.run(['certificate', 'approve', request.replace(/^.*\//, '')]);
     await kubectl.run(['wait', request, '--for=jsonpath={.status.certificate}', '--timeout=20s']);
 
@@ -105,16 +104,14 @@ test('an upstream kubelet joins by TLS bootstrap, gets both certificates and run
     );
 
     const attach = kubectl.start(['attach', 'real', '-i']);
-    attach.stdin.end();
-    await once(attach, 'close');
+    attach.child.stdin.end();
+    await attach.ended;
 
     const forward = kubectl.start(['port-forward', 'pod/real', ':8080']);
     const [, port] =
-      /127\.0\.0\.1:(\d+) ->/.exec(await untilPrinted(forward.stdout, /Forwarding from 127\.0\.0\.1:\d+ -> 8080\n/)) ??
-      [];
+      /127\.0\.0\.1:(\d+) ->/.exec(await forward.printed(/Forwarding from 127\.0\.0\.1:\d+ -> 8080\n/)) ?? [];
     assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'served\n');
-    forward.kill('SIGINT');
-    await once(forward, 'close');
+    await forward.interrupt();
     await kubectl.run(['delete', 'pod', 'real', '--timeout=60s'], { timeoutMs: 70_000 });
   } finally {
     rmSync(directory, { recursive: true, force: true });
