@@ -3,6 +3,7 @@ import { ensureDemoPod } from '../cluster/demo-pod.ts';
 import { startLocalControlPlane } from '../cluster/local-control-plane.ts';
 import { startLocalNode } from '../cluster/local-node.ts';
 import { copyIntoKubeconfig } from '../cluster/user-kubeconfig.ts';
+import { rejectOnAbort } from '../lib/async.ts';
 import { kubeconfigOptions } from './cluster-options.ts';
 import { type CommandSpec, exitCodes } from './command.ts';
 import { controlPlaneOptions, parseControlPlane } from './control-plane-options.ts';
@@ -63,7 +64,7 @@ export const up: CommandSpec = {
       },
       { log, signal },
     );
-    await local.node.ready;
+    await untilReady(local.node.ready, signal);
     terminal.done(
       'node',
       local.joined
@@ -86,6 +87,16 @@ export const up: CommandSpec = {
     }
   },
 };
+
+/** The node's readiness, or the reason of an interruption that came before. */
+async function untilReady(ready: Promise<void>, signal: AbortSignal): Promise<void> {
+  const settled = new AbortController();
+  try {
+    await Promise.race([ready, rejectOnAbort(signal, settled.signal)]);
+  } finally {
+    settled.abort();
+  }
+}
 
 function nextCommands(withDemo: boolean): string[] {
   if (!withDemo) return ['kubectl get nodes', 'kubectl get namespaces', 'fairlead token create'];
