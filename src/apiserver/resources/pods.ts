@@ -13,6 +13,8 @@ export const podStrategy = typedStrategy<Pod>({
   returnsDeletedObject: true,
   prepareForCreate(pod, { clock }) {
     const spec = pod.spec ?? { containers: [] };
+    // The shortest period that is one: upstream's conversion does so.
+    if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
     pod.status = { phase: 'Pending', qosClass: qosClassOf(spec) };
     if ((spec.schedulingGates ?? []).length === 0) return;
     pod.status.conditions = [

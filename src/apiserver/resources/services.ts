@@ -118,6 +118,13 @@ function warningsOf({ spec = {}, metadata = {} }: Readonly<Service>): string[] {
   if (spec.externalIPs?.length && spec.type === 'ExternalName') {
     warnings.push('spec.externalIPs is ignored when spec.type is "ExternalName"');
   }
+  if (spec.externalIPs?.length && spec.type !== 'ExternalName') {
+    warnings.push(
+      spec.clusterIP === 'None'
+        ? 'spec.externalIPs is ignored for headless services'
+        : 'spec.externalIPs is deprecated and may no longer be implemented in some clusters',
+    );
+  }
   if (spec.type !== 'ExternalName' && spec.externalName) {
     warnings.push('spec.externalName is ignored when spec.type is not "ExternalName"');
   }

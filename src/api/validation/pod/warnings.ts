@@ -15,7 +15,7 @@ export function podSpecWarnings(spec: Readonly<PodSpec> | undefined, path = ''):
   });
   (spec.imagePullSecrets ?? []).forEach(({ name = '' }, i, all) => {
     const at = `${path}spec.imagePullSecrets[${i}].name`;
-    if (all.findIndex((other) => other.name === name) < i)
+    if (all.findIndex((other) => (other.name ?? '') === name) < i)
       warnings.push(`${at}: duplicate name ${JSON.stringify(name)}`);
     if (name === '') warnings.push(`${at}: invalid empty name ""`);
   });
