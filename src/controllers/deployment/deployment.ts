@@ -144,19 +144,23 @@ export function startDeploymentController(context: ControllerContext): AsyncDisp
       }
       const revision = annotations[revisionAnnotation];
       if (revision !== undefined && deployment.metadata?.annotations?.[revisionAnnotation] !== revision) {
-        const ref = { namespace: deployment.metadata?.namespace ?? '', name: deployment.metadata?.name ?? '' };
         const metadata = {
           ...deployment.metadata,
           annotations: { ...deployment.metadata?.annotations, [revisionAnnotation]: revision },
         };
-        const updated = await client.update<Deployment>(deployments, { ...deployment, metadata }, { signal });
-        // The status written below continues from this write.
-        this.#version = updated.metadata?.resourceVersion ?? ref.name;
+        // As upstream: a write of the deployment itself would count as a new generation of it.
+        const updated = await client.update<Deployment>(
+          deployments,
+          { ...deployment, metadata },
+          { subresource: 'status', signal },
+        );
+        this.#metadata = updated.metadata;
       }
       return set;
     }
 
-    #version: string | undefined;
+    /** As written here, which the status continues from. */
+    #metadata: Deployment['metadata'];
 
     async #createSet(annotations: Record<string, string>, replicas: number): Promise<ReplicaSet> {
       const deployment = this.#deployment;
@@ -222,13 +226,9 @@ export function startDeploymentController(context: ControllerContext): AsyncDisp
       const deployment = this.#deployment;
       const { status, deadlineInMs } = deploymentStatus({ deployment, newSet, sets, nowMs: clock.now() });
       if (!sameStatus(status, deployment.status)) {
-        const metadata = {
-          ...deployment.metadata,
-          ...(this.#version !== undefined && { resourceVersion: this.#version }),
-        };
         await client.update<Deployment>(
           deployments,
-          { ...deployment, metadata, status },
+          { ...deployment, metadata: this.#metadata ?? deployment.metadata, status },
           { subresource: 'status', signal: this.#signal },
         );
       }
