@@ -57,7 +57,6 @@ async function quickStartRows({ quick }: Servers): Promise<Row[]> {
       value: readyMs / 1000,
       unit: 's',
       limit: 3,
-      detail: up.steps.map(({ step }) => step).join(', '),
     }),
     limitRow('memory idle, whole default cluster', {
       value: after.rssMb,

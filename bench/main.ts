@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { missingControlPlane } from '../test/interop/upstream-control-plane.ts';
 import { clusterArea } from './cluster.ts';
 import { type Area, Servers } from './harness/area.ts';
-import { formatTable, type Row } from './harness/table.ts';
+import { formatHead, formatRow } from './harness/table.ts';
 import { kubectlArea } from './kubectl.ts';
 import { memoryArea } from './memory.ts';
 import { mixedArea } from './mixed.ts';
@@ -45,24 +45,18 @@ console.log(
 );
 console.log(`upstream: ${upstreamMissing ?? 'kube-apiserver 1.36 and etcd 3.7, on the same cores'}\n`);
 
-const rows: Row[] = [];
+console.log(formatHead());
 {
   await using servers = new Servers({ quick: values.quick ?? false, upstreamMissing });
   for (const area of areas) {
     if (positionals.length > 0 && !positionals.includes(area.name)) continue;
-    process.stderr.write(`${seconds()} s: ${area.name} …\n`);
     try {
-      rows.push(...(await area.run(servers)));
+      for (const row of await area.run(servers)) console.log(formatRow(row));
     } catch (error) {
       console.error(error);
-      rows.push({ figure: area.name, ours: `failed: ${String(error).split('\n')[0]?.slice(0, 120)}` });
+      console.log(formatRow({ figure: area.name, ours: `failed: ${String(error).split('\n')[0]?.slice(0, 120)}` }));
       process.exitCode = 1;
     }
   }
 }
-console.log(formatTable(rows));
-console.log(`\n${seconds()} s`);
-
-function seconds(): string {
-  return ((performance.now() - started) / 1000).toFixed(0);
-}
+console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`);

@@ -2,7 +2,7 @@ import type { Area } from './harness/area.ts';
 import { Connection } from './harness/connection.ts';
 import { type Operation, runLoad } from './harness/load.ts';
 import { configMap, ensurePods, json, podName } from './harness/objects.ts';
-import { rateRow } from './harness/table.ts';
+import { limitRow, rateRow } from './harness/table.ts';
 import { patchStatus } from './writes.ts';
 
 const namespace = 'bench-mixed';
@@ -37,7 +37,15 @@ export const mixedArea: Area = {
       },
       { bare: false },
     );
-    return [rateRow('mixed load, 16 callers, 50 watchers', compared, { rate: 2, cpuShare: 4 })];
+    const { ours, upstream } = compared;
+    return [
+      rateRow('mixed load, 16 callers, 50 watchers', compared, { rate: 2, cpuShare: 4 }),
+      limitRow('memory after the load so far, API server and store', {
+        value: ours.rssMb,
+        unit: 'MB',
+        ...(upstream && { upstream: upstream.rssMb }),
+      }),
+    ];
   },
 };
 

@@ -77,16 +77,27 @@ function formatLoad({ perSecond, p50Ms, p99Ms, cpuMs }: LoadFigure): string {
   return `${digits(perSecond)}/s, ${digits(cpuMs)} ms CPU${latency}`;
 }
 
-const columns = ['figure', 'ours', 'ceiling', 'upstream', 'ratio', 'target', 'verdict'] as const;
+const columns = {
+  figure: 61,
+  ours: 42,
+  ceiling: 42,
+  upstream: 42,
+  ratio: 22,
+  target: 23,
+  verdict: 7,
+} as const;
 
-export function formatTable(rows: readonly Row[]): string {
-  const lines = [columns as readonly string[], ...rows.map((row) => columns.map((column) => row[column] ?? '–'))];
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => (line[index] ?? '').length)));
-  const format = (line: readonly string[]) =>
-    line
-      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-      .join('  ')
-      .trimEnd();
-  const [head = [], ...body] = lines;
-  return [format(head), widths.map((width) => '─'.repeat(width)).join('  '), ...body.map(format)].join('\n');
+/** The head of the table; its widths are fixed, so that rows can be printed as they are measured. */
+export function formatHead(): string {
+  const names = Object.keys(columns).map((name) => [name, name] as const);
+  const rules = Object.entries(columns).map(([name, width]) => [name, '─'.repeat(width)] as const);
+  return [names, rules].map((line) => formatRow(Object.fromEntries(line))).join('\n');
+}
+
+export function formatRow(row: Row | Readonly<Record<string, string>>): string {
+  const cells: Readonly<Record<string, string | undefined>> = { ...row };
+  return Object.entries(columns)
+    .map(([name, width]) => (cells[name] ?? '–').padEnd(width))
+    .join('  ')
+    .trimEnd();
 }
