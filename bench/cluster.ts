@@ -42,7 +42,7 @@ async function createClusterRows({ quick }: Servers): Promise<Row[]> {
 
 /** `npm start` without npm's own process. */
 async function quickStartRows({ quick }: Servers): Promise<Row[]> {
-  const idleMs = quick ? 4000 : 20_000;
+  const idleMs = quick ? 2000 : 20_000;
   const started = performance.now();
   await using up = await startUp();
   const readyMs = performance.now() - started;

@@ -12,7 +12,7 @@ const pods = 6000;
 export const memoryArea: Area = {
   name: 'memory',
   async run(servers) {
-    const idleMs = servers.quick ? 4000 : 20_000;
+    const idleMs = servers.quick ? 2000 : 20_000;
     await using ours = await startOurs();
     await using upstream = servers.upstreamMissing === undefined ? await startUpstream() : undefined;
     const targets = [ours, ...(upstream ? [upstream] : [])];

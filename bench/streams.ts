@@ -17,7 +17,7 @@ const logBytes = 4_000_000;
 export const streamsArea: Area = {
   name: 'streams',
   async run({ quick }) {
-    const bytes = (quick ? 64 : 256) * 2 ** 20;
+    const bytes = (quick ? 32 : 128) * 2 ** 20;
     await using raw = await startRawTls();
     const rounds = quick ? 1 : 3;
     const measured = async (work: () => Promise<number>) => {

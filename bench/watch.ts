@@ -65,14 +65,18 @@ function sync(connection: Connection, path: string): Promise<Buffer> {
 async function fanOutRow(servers: Servers, watchers: number): Promise<Row> {
   const deliveries = servers.quick ? 40_000 : 80_000;
   const compared = await servers.compare(
-    (target, name) => fanOut(target, name, { watchers, events: Math.max(deliveries / watchers, 120) }),
+    async (target, name) => {
+      const measure = () => fanOut(target, name, { watchers, events: Math.max(deliveries / watchers, 120) });
+      // On a busy machine upstream cuts watchers now and then; that is no reason to have nothing to compare with.
+      return name === 'upstream' ? measure().catch(measure) : measure();
+    },
     { bare: true },
   );
   return rateRow(`watch fan-out to ${watchers}, deliveries`, compared, { rate: 1.2, cpuShare: 5 });
 }
 
-/** Events that the slowest watcher may be behind while more are made: upstream cuts one that is about a hundred behind. */
-const eventsAhead = 64;
+/** Events that the slowest watcher may be behind while more are made: upstream cuts one that is a few dozen behind. */
+const eventsAhead = 16;
 
 async function fanOut(target: Target, name: ServerName, size: { watchers: number; events: number }) {
   await using writer = await Connection.open(target.kubeconfig);

@@ -69,7 +69,7 @@ export function verdictOf(met: boolean): 'ok' | 'short' {
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return '–';
   if (value >= 9_950) return `${(value / 1000).toPrecision(3)} k`;
-  return value >= 1000 ? `${(value / 1000).toFixed(2)} k` : value >= 100 ? value.toFixed(0) : value.toPrecision(2);
+  return value >= 1000 ? `${(value / 1000).toFixed(2)} k` : value >= 99.5 ? value.toFixed(0) : value.toPrecision(2);
 }
 
 function formatLoad({ perSecond, p50Ms, p99Ms, cpuMs }: LoadFigure): string {
