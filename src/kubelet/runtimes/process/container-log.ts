@@ -31,12 +31,16 @@ export class ContainerLog implements AsyncDisposable {
     return this.#inOrder(() => this.#write(this.#format(stream, chunk)));
   }
 
-  /** Writes the last line, where it lacks its newline, and closes the file. */
   [Symbol.asyncDispose](): Promise<void> {
+    return this.close({ complete: true });
+  }
+
+  /** Writes the last line, where it lacks its newline, and closes the file. Not `complete`: the next agent has the rest of that line. */
+  close({ complete }: { complete: boolean }): Promise<void> {
     return this.#inOrder(async () => {
       const lines: Uint8Array[] = [];
       for (const stream of ['stdout', 'stderr'] as const) {
-        if (this.#rest[stream].length > 0) this.#line(lines, stream, 'F', new Uint8Array(0));
+        if (this.#rest[stream].length > 0) this.#line(lines, stream, complete ? 'F' : 'P', new Uint8Array(0));
       }
       await this.#write(lines);
       await this.#file?.close();

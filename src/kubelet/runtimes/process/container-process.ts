@@ -6,16 +6,17 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Logger } from '../../../lib/log.ts';
-import { type AttachRequest, RuntimeError, type TerminalSize } from '../runtime.ts';
+import { type AttachRequest, type ContainerState, RuntimeError, type TerminalSize } from '../runtime.ts';
 import { ContainerLog } from './container-log.ts';
-import { type ContainerRecord, readExit, writeRecord } from './container-record.ts';
+import { type ContainerRecord, type ExitReport, readExit, writeRecord } from './container-record.ts';
 import { holdFifo, readFifo, writeFifo } from './fifo.ts';
 import { helperEnvironment, type Isolation, unshareArguments } from './isolation.ts';
-import { childrenOf, identifyProcess, isAlive, treeOf } from './process-table.ts';
+import { childrenOf, findByEnvironment, identifyProcess, isAlive, isWatcher, treeOf } from './process-table.ts';
 import { supervisorScript } from './supervisor-script.ts';
 
 /** How long the last output of an ended container may take: without a PID namespace something may still hold its streams. */
 const drainMs = 2000;
+const maxPollMs = 500;
 
 /**
  * One container and its supervisor, from start (or adoption by a new agent) to its end: carries its output to the log and to those
@@ -32,7 +33,9 @@ export class ContainerProcess {
   readonly #started = Promise.withResolvers<void>();
   readonly #sinks: Record<'stdout' | 'stderr', Set<Writable>> = { stdout: new Set(), stderr: new Set() };
   readonly #letGo: (() => void)[] = [];
+  readonly #released = Promise.withResolvers<void>();
   #stdin: Socket | undefined;
+  #starting: Promise<void> | undefined;
   #detached = false;
 
   constructor(directory: string, record: ContainerRecord, options: { mode: Isolation['mode']; log: Logger }) {
@@ -44,17 +47,27 @@ export class ContainerProcess {
     this.#started.promise.catch(() => {}); // `start` reports it; an adopted container has no caller
   }
 
-  /** Starts the supervisor and resolves once the container's own program is about to run. @throws {RuntimeError} `StartError` */
-  async start(): Promise<void> {
-    const holds = await Promise.all(['stdout', 'stderr', 'alive'].map((name) => holdFifo(this.#path(name))));
+  /**
+   * Starts the supervisor and resolves once the container's own program is about to run. `join` is a process whose namespaces the
+   * container shares. @throws {RuntimeError} `StartError`
+   */
+  start(join?: number): Promise<void> {
+    this.#starting ??= this.#start(join);
+    return this.#starting;
+  }
+
+  async #start(join: number | undefined): Promise<void> {
+    const holds = await Promise.all(['stdout', 'stderr', 'alive', 'hold'].map((name) => holdFifo(this.#path(name))));
     try {
       await this.#openStreams();
-      const child = this.#spawn();
+      const child = this.#spawn(join);
       const exited = once(child, 'close');
       child.on('error', () => {}); // a failed spawn closes the child too, and is reported there
       child.unref();
       const supervisor = child.pid === undefined ? undefined : await identifyProcess(child.pid);
       if (supervisor) this.record.supervisor = supervisor;
+      await this.#save(); // an agent that comes after this one finds the supervisor, whatever happens now
+      await holds[3]?.write('go\n');
       const died = exited.then(async () => {
         const why = (await readFile(this.#path('setup.log'), 'utf8')).trim().split('\n').at(-1);
         this.#started.reject(new RuntimeError('StartError', `cannot start the container's supervisor: ${why}`));
@@ -79,18 +92,25 @@ export class ContainerProcess {
     await this.#finish({ lost: true });
   }
 
+  /** Ends what an earlier agent had begun to start. */
+  async abandon(): Promise<void> {
+    await this.#endSupervisor();
+    this.#end.resolve();
+  }
+
   /** Lets go of the container without ending it: for an agent that stops and leaves its pods running. */
   async detach(): Promise<void> {
-    if (this.record.state.phase === 'exited') await this.ended; // its supervisor may still be on its way out
+    await this.#settled();
     if (this.record.state.phase !== 'running') return;
     this.#detached = true;
+    this.#released.resolve();
     for (const letGo of this.#letGo) letGo();
     this.#stdin?.destroy();
     await this.ended;
   }
 
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
-    if (this.record.state.phase === 'exited') await this.ended; // its supervisor may still be on its way out
+    await this.#settled();
     if (this.record.state.phase !== 'running') return;
     const main = await this.processOne();
     if (graceMs > 0 && main !== undefined) signalProcess(main, `SIG${this.record.stopSignal}`);
@@ -98,9 +118,14 @@ export class ContainerProcess {
     const timer = setTimeout(expired.resolve, graceMs);
     await Promise.race([this.ended, expired.promise]);
     clearTimeout(timer);
-    if (this.record.state.phase !== 'running') return;
     await this.#kill();
     await this.ended;
+  }
+
+  /** A start that is under way comes to its end first, and so does a supervisor that is on its way out. */
+  async #settled(): Promise<void> {
+    await this.#starting?.catch(() => {}); // whoever started it is told
+    if (this.record.state.phase === 'exited') await this.ended;
   }
 
   /** The host's number of the process that heads the container: the supervisor script itself. */
@@ -113,7 +138,10 @@ export class ContainerProcess {
   /** Every process of the container, the supervisor's own not counted. */
   async processes(): Promise<number[]> {
     const first = await this.processOne();
-    return first === undefined ? [] : (await treeOf(first)).filter((pid) => pid !== first);
+    if (first === undefined) return [];
+    const children = await childrenOf(first);
+    const own = (await isWatcher(children[0])) ? children.slice(1) : children;
+    return (await Promise.all(own.map(treeOf))).flat();
   }
 
   async attach(request: AttachRequest): Promise<void> {
@@ -131,17 +159,22 @@ export class ContainerProcess {
       void this.#feed(request.stdin).catch((error: unknown) => this.#log.debug('Attached stdin ended', { error }));
     }
     if (request.resizes) void this.#resize(request.resizes).catch(() => {}); // a terminal that is gone has no size
-    await Promise.race([this.ended, left.promise]);
+    await Promise.race([this.ended, this.#released.promise, left.promise]);
     for (const [sinks, sink] of joined) {
       sinks.delete(sink);
       if (!sink.writableEnded) sink.end();
     }
   }
 
-  #spawn(): ChildProcess {
-    const script = ['-p', '-c', supervisorScript, 'fairlead', this.#directory, this.#mode];
-    const [file, args] =
-      this.#mode === 'root' ? ['unshare', [...unshareArguments, 'bash', ...script]] : ['bash', script];
+  #spawn(join: number | undefined): ChildProcess {
+    const script = (mode: string) => ['bash', '-p', '-c', supervisorScript, 'fairlead', this.#directory, mode];
+    const enter = ['nsenter', '-t', String(join), '-U', '-p', '--preserve-credentials', '--'];
+    const [file = '', ...args] =
+      this.#mode === 'plain'
+        ? script('plain')
+        : join === undefined
+          ? ['unshare', ...unshareArguments, ...script('root')]
+          : [...enter, 'unshare', '--mount', '--uts', ...script('join')];
     const env = { ...helperEnvironment, ...this.record.oddEnv };
     return spawn(file, args, { env, cwd: '/', detached: true, stdio: 'ignore' });
   }
@@ -156,27 +189,27 @@ export class ContainerProcess {
     if (!stdout || !stderr || !alive) throw new Error('three streams were asked for');
     this.#letGo.push(() => alive.destroy());
     const pumps = [this.#pump('stdout', stdout, log), this.#pump('stderr', stderr, log)];
-    void this.#untilEnd({ stdout, stderr, alive, pumps, log }).catch((error: unknown) => {
+    void this.#untilEnd({ alive, pumps, log }).catch((error: unknown) => {
       this.#log.error('Container streams failed', { container: this.record.id, error });
       this.#end.resolve();
     });
   }
 
   async #untilEnd(streams: {
-    readonly stdout: Socket;
-    readonly stderr: Socket;
     readonly alive: Socket;
     readonly pumps: readonly Promise<void>[];
     readonly log: ContainerLog;
   }): Promise<void> {
-    const { stdout, stderr, alive, pumps, log } = streams;
+    const { alive, pumps, log } = streams;
     await this.#watch(alive);
     // With a PID namespace nothing of the container is left, so its streams end by themselves; a reader may be slow.
-    const drain =
-      this.#mode === 'plain' ? setTimeout(() => [stdout, stderr].map((s) => s.destroy()), drainMs) : undefined;
+    // Without one, something may have left the container's process group.
+    if (this.#mode === 'plain' && !this.#detached) await this.#killStrays();
+    const letGo = () => this.#letGo.map((each) => each());
+    const drain = this.#mode === 'plain' ? setTimeout(letGo, drainMs) : undefined;
     await Promise.all(pumps);
     clearTimeout(drain);
-    await log[Symbol.asyncDispose]();
+    await log.close({ complete: !this.#detached });
     alive.destroy();
     if (!this.#detached) await this.#finish({ lost: false });
     this.#end.resolve();
@@ -198,21 +231,21 @@ export class ContainerProcess {
   }
 
   async #pump(name: 'stdout' | 'stderr', source: Socket, log: ContainerLog): Promise<void> {
-    const rest: Promise<void>[] = [];
+    const rest: Buffer[] = [];
     this.#letGo.push(() => {
       // What has been read from the kernel is nowhere else: it goes to the log before the pipe is let go.
-      for (let chunk: Buffer | null = source.read(); chunk !== null; chunk = source.read())
-        rest.push(log.append(name, chunk));
+      for (let chunk: Buffer | null = source.read(); chunk !== null; chunk = source.read()) rest.push(chunk);
       source.destroy();
     });
     try {
       for await (const chunk of source as AsyncIterable<Buffer>) {
-        await Promise.all([log.append(name, chunk), ...[...this.#sinks[name]].map((sink) => writeAll(sink, chunk))]);
+        const attached = Promise.all([...this.#sinks[name]].map((sink) => writeAll(sink, chunk)));
+        await Promise.all([log.append(name, chunk), Promise.race([attached, this.#released.promise])]);
       }
     } catch (error) {
       if (!source.destroyed) throw error; // destroyed by us: detached, or drained for long enough
     }
-    await Promise.all(rest);
+    for (const chunk of rest) await log.append(name, chunk);
     for (const sink of this.#sinks[name]) if (!sink.writableEnded) sink.end();
   }
 
@@ -243,28 +276,44 @@ export class ContainerProcess {
 
   /** SIGKILL to the container's own processes: the supervisor then reports 137 as for any other end. */
   async #kill(): Promise<void> {
-    for (const pid of await this.processes()) signalProcess(pid, 'SIGKILL');
+    // A list of processes may miss one that is just being made, so it is made again until the end.
+    for (let waitMs = 50; this.record.state.phase === 'running'; waitMs = Math.min(maxPollMs, waitMs * 2)) {
+      for (const pid of await this.processes()) signalProcess(pid, 'SIGKILL');
+      const next = Promise.withResolvers<void>();
+      const timer = setTimeout(next.resolve, waitMs);
+      await Promise.race([this.ended, next.promise]);
+      clearTimeout(timer);
+    }
+  }
+
+  /** What the container started beside its process group, in a session of its own: found by what its environment says. */
+  async #killStrays(): Promise<void> {
+    for (const pid of await findByEnvironment(`FAIRLEAD_ROOT=${this.#path('root')}`)) signalProcess(pid, 'SIGKILL');
   }
 
   async #finish({ lost }: { lost: boolean }): Promise<void> {
-    const exit = (await readExit(this.#directory)) ?? {
-      exitCode: lost ? 255 : 137,
-      finishedAtMs: Date.now(),
-      reason: lost ? 'Unknown' : 'Error',
-      message: '',
-    };
-    const { state, supervisor } = this.record;
-    const startedAtMs = state.phase === 'running' ? state.startedAtMs : exit.finishedAtMs;
+    const { state } = this.record;
+    const report = await readExit(this.#directory);
+    const startedAtMs = state.phase === 'running' ? state.startedAtMs : (report?.finishedAtMs ?? Date.now());
+    const exit = report ?? { ...unreported(state, lost), finishedAtMs: Date.now() };
     this.record.state = { phase: 'exited', startedAtMs, ...exit };
     this.#stdin?.destroy();
     try {
       await this.#save();
     } finally {
-      if (supervisor && (await isAlive(supervisor))) {
-        const first = await this.processOne();
-        signalProcess(first ?? supervisor.pid, 'SIGKILL');
-      }
+      await this.#endSupervisor();
+      if (this.#mode === 'plain') await this.#killStrays();
       this.#end.resolve();
+    }
+  }
+
+  /** Ends the supervisor and everything in its namespaces; resolves once it has gone. */
+  async #endSupervisor(): Promise<void> {
+    const { supervisor } = this.record;
+    for (let waitMs = 2; supervisor && (await isAlive(supervisor)); waitMs = Math.min(maxPollMs, waitMs * 2)) {
+      const first = await this.processOne();
+      signalProcess(first ?? supervisor.pid, 'SIGKILL');
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
 
@@ -285,6 +334,14 @@ export function signalProcess(pid: number, signal: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/** The end of a container whose supervisor did not live to write one. */
+function unreported({ phase }: ContainerState, lost: boolean): Omit<ExitReport, 'finishedAtMs'> {
+  if (phase === 'created') return { exitCode: 128, reason: 'StartError', message: 'its supervisor could not start' };
+  return lost
+    ? { exitCode: 255, reason: 'Unknown', message: '' }
+    : { exitCode: 137, reason: 'Error', message: 'its supervisor was killed' };
 }
 
 /** Resolves once `sink` wants more, or is closed: the source of `chunk` then goes on without it. */

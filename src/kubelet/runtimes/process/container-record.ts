@@ -12,6 +12,8 @@ export interface ContainerRecord extends Omit<ContainerInstance, 'state'> {
   readonly workingDir: string;
   /** Names that bash cannot hold (`data-1`), so that they travel in the process' own environment. */
   readonly oddEnv: Readonly<Record<string, string>>;
+  /** The container whose namespaces it joins. */
+  readonly targetContainerId?: string;
   state: ContainerState;
   supervisor?: ProcessIdentity;
 }

@@ -73,10 +73,9 @@ for (const mode of modes) {
     await bed.logged(id, 'before');
     await bed.restart();
     assert.equal(bed.get(id).state.phase, 'running');
-    if (mode.mode === 'root') await bed.exec(id, ['touch', `/tmp/go-${bed.mark}`]);
+    await bed.exec(id, ['touch', `/tmp/go-${bed.mark}`]);
+    // The container ends while one agent goes and before the next one comes; its supervisor keeps the rest.
     await bed.leave();
-    if (mode.mode === 'plain') await writeFile(`/tmp/go-${bed.mark}`, '');
-    // The container ends while no agent runs; its supervisor keeps the rest.
     await bed.recover();
     assert.equal(exitCode(await bed.exited(id)), 5);
     assert.equal(await output(bed.get(id)), 'before\nafter\n');

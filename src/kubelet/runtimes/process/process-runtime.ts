@@ -64,6 +64,7 @@ class ProcessRuntime implements Runtime {
   readonly #sandboxes = new Map<string, { sandbox: Sandbox; config: SandboxConfig }>();
   readonly #containers = new Map<string, ContainerProcess>();
   readonly #listeners = new Set<(event: RuntimeEvent) => void>();
+  #closed = false;
 
   constructor(options: ProcessRuntimeOptions, isolation: Isolation) {
     this.#options = options;
@@ -86,6 +87,7 @@ class ProcessRuntime implements Runtime {
     }
     for (const id of await readdir(this.#directory('containers')).catch(() => [])) {
       const record = await readRecord<ContainerRecord>(this.#directory('containers', id, 'container.json'));
+      if (record?.state.phase === 'created') await this.#process(record).abandon();
       if (!record || record.state.phase === 'created') {
         await this.#removeFiles(id);
         continue;
@@ -202,6 +204,7 @@ class ProcessRuntime implements Runtime {
       stopSignal: config.stopSignal,
       workingDir,
       oddEnv,
+      ...(config.targetContainerId !== undefined && { targetContainerId: config.targetContainerId }),
       state: { phase: 'created' },
     };
     this.#track(record);
@@ -209,8 +212,10 @@ class ProcessRuntime implements Runtime {
   }
 
   async startContainer(id: string): Promise<void> {
+    if (this.#closed) throw new RuntimeError('NotRunning', 'the node agent is on its way out');
     const container = this.#find(id);
-    await container.start();
+    const { targetContainerId } = container.record;
+    await container.start(targetContainerId === undefined ? undefined : await this.#joinable(targetContainerId));
     this.#emit('started', container.record);
   }
 
@@ -261,6 +266,7 @@ class ProcessRuntime implements Runtime {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     const containers = [...this.#containers.values()];
     if (this.#options.onDispose === 'leave') await Promise.all(containers.map((container) => container.detach()));
     else await Promise.all(containers.map((container) => container.stop({ graceMs: 0 })));
@@ -268,11 +274,15 @@ class ProcessRuntime implements Runtime {
   }
 
   #track(record: ContainerRecord): ContainerProcess {
-    const directory = this.#directory('containers', record.id);
-    const container = new ContainerProcess(directory, record, { mode: this.#isolation.mode, log: this.#log });
+    const container = this.#process(record);
     this.#containers.set(record.id, container);
     void container.ended.then(() => this.#emit('exited', record));
     return container;
+  }
+
+  #process(record: ContainerRecord): ContainerProcess {
+    const directory = this.#directory('containers', record.id);
+    return new ContainerProcess(directory, record, { mode: this.#isolation.mode, log: this.#log });
   }
 
   #emit(type: RuntimeEvent['type'], { id, podUid }: ContainerRecord): void {
@@ -283,6 +293,14 @@ class ProcessRuntime implements Runtime {
     const container = this.#containers.get(id);
     if (!container) throw new RuntimeError('NotFound', `no container ${id}`);
     return container;
+  }
+
+  /** The process whose namespaces a container with a target shares. A host process sees its target's anyway. */
+  async #joinable(targetId: string): Promise<number | undefined> {
+    if (this.#isolation.mode === 'plain') return undefined;
+    const first = await this.#running(targetId).processOne();
+    if (first === undefined) throw new RuntimeError('StartError', `the target container ${targetId} has no process`);
+    return first;
   }
 
   #running(id: string): ContainerProcess {

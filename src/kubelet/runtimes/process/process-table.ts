@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** What `/proc` knows of processes. Elsewhere than on Linux everything is unknown. */
 export interface ProcessIdentity {
@@ -31,6 +31,21 @@ export async function treeOf(pid: number): Promise<number[]> {
   const found = [pid];
   for (const next of found) found.push(...(await childrenOf(next)));
   return found;
+}
+
+/** Whether it is the watcher of a supervisor: see `supervisor-script.ts`. */
+export async function isWatcher(pid: number | undefined): Promise<boolean> {
+  return pid !== undefined && (await readText(`/proc/${pid}/comm`))?.trim() === 'fairlead-watch';
+}
+
+/** The processes of this user that were started with `variable` (`NAME=value`) in their environment. */
+export async function findByEnvironment(variable: string): Promise<number[]> {
+  const names = await readdir('/proc').catch(() => []);
+  const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid) => ((await readText(`/proc/${pid}/environ`)) ?? '').split('\0').includes(variable)),
+  );
+  return pids.filter((_, index) => found[index]);
 }
 
 export interface ProcessUsage {

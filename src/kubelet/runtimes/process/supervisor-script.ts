@@ -4,21 +4,37 @@
  *     bash -p -c <script> fairlead <directory> <mode>
  *
  * `directory` is the container's own and holds `argv`, `env`, `mounts` (NUL-separated), `workdir`, `hostname`, an empty `tty` where one is wanted, an
- * empty `setup.log`, and these FIFOs: `stdout`, `stderr`, `alive`, `hold` and, for containers with stdin, `stdin`. The script keeps a reading end of the outputs, so that a container never gets
- * SIGPIPE and loses no output while no agent runs (it waits once the kernel's buffer is full); it writes the exit code to `exit`,
- * and holds the only writing end of `alive` until it is killed, so that the agent sees its death.
+ * empty `setup.log`, and these FIFOs: `stdout`, `stderr`, `alive`, `hold` and, for containers with stdin, `stdin`.
+ *
+ * No output is lost while no agent runs: the script keeps a reading end of the outputs, so that a container never gets SIGPIPE (it
+ * waits once the kernel's buffer is full) and what it wrote stays in the kernel after its end. The script itself holds both ends of
+ * `alive`, for the same reason, and the only writing one, so that the agent sees its death. It writes the exit code to `exit`.
+ *
+ * Nothing is left over: the container starts only once the agent has written a line to `hold`, which it does when the script's process is in the
+ * container's record; without that line the script ends after a minute. A watcher, always the first child, looks for the directory now
+ * and then: where that has been deleted, everything ends.
  *
  * Mode `root`: the script is process 1 of its own PID and mount namespaces (`unshare`), gives the container a root of its own, and
  * stays process 1: it reaps orphans, forwards signals, and ends everything that the container leaves behind.
+ * Mode `join`: the same root, but inside another container's user and PID namespaces, as one of its processes.
  * Mode `plain`: no namespaces; the container runs in the host's root and finds its volumes under `$FAIRLEAD_ROOT`.
  *
  * What it reports, one line each, in the file `exit`: `exited <code>` or `failed <why>`; on `alive`: `s` once started, `x` once `exit` is written.
  */
 export const supervisorScript = String.raw`
-dir=$1 mode=$2 pty=
+dir=$1 mode=$2 pty= pivoted= child= watcher=
 umask 022
-fail() { printf 'failed %s\n' "$*" >&7; exec 11>&- 12>&-; printf x >&8; while :; do read -r -u 9 _; done; }
-exec 7>"$dir/exit" 8>"$dir/alive" 9<>"$dir/hold"
+vanished() {
+  local source target
+  [ -n "$pivoted" ] || { [ ! -e "$dir/exit" ]; return; }
+  while read -r _ _ _ source target _; do
+    [ "$target" != / ] || case $source in *//deleted) return 0;; esac
+  done </proc/self/mountinfo
+  return 1
+}
+linger() { until vanished; do read -r -t 10 -u 9 _; done; exit 0; }
+fail() { printf 'failed %s\n' "$*" >&7; exec 11>&- 12>&-; printf x >&8; linger; }
+exec 7>"$dir/exit" 8<>"$dir/alive" 9<>"$dir/hold" || exit
 exec 3<>"$dir/stdout" 4<>"$dir/stderr"
 exec 11>"$dir/stdout" 12>"$dir/stderr" 13<"$dir/stdout" 14<"$dir/stderr"
 exec 3>&- 4>&-
@@ -65,6 +81,7 @@ bind_root() {
   mount -t proc proc "$new/proc" || return
   cd "$new" && pivot_root . .host || return
   cd / || return
+  pivoted=1
   ln -sfn "$BASH" /bin/sh 2>/dev/null
   [ -s "/.host$dir/hostname" ] && hostname "$(</.host$dir/hostname)" 2>/dev/null
   for ((i = 0; i < ${'$'}{#mounts[@]}; i += 3)); do
@@ -78,7 +95,7 @@ bind_root() {
   umount -l /.host && rmdir /.host
 }
 
-if [ "$mode" = root ]; then
+if [ "$mode" != plain ]; then
   exec 6<"$dir/setup.log"
   bind_root 2>"$dir/setup.log" || fail "cannot set up the container's root: $(tail -n 1 <&6)"
 fi
@@ -89,14 +106,32 @@ if [ -n "$workdir" ]; then
   cd "$workdir" || fail "cannot change to the working directory $workdir"
 fi
 PATH=$path type -P "${'$'}{argv[0]}" >/dev/null || fail "exec: \"${'$'}{argv[0]}\": executable file not found in \$PATH"
-child=
 forward() { [ -z "$child" ] || kill -"$1" "$child" 2>/dev/null; }
+sweep() { if [ "$mode" = root ]; then kill -9 -1; else kill -9 -- "-$child" "$watcher"; fi 2>/dev/null; }
 for name in TERM INT QUIT HUP USR2; do trap "forward $name" "$name"; done
 trap 'exec 5>&-' USR1
+trap 'sweep; exit 0' ALRM
+
+go=
+for ((i = 0; i < 6; i++)); do
+  read -r -t 10 -u 9 go && break
+  ! vanished || exit 0
+done
+[ -n "$go" ] || exit 1
+(
+  exec 5>&- 7>&- 8>&- 10>&- 11>&- 12>&- 13>&- 14>&-
+  trap - TERM INT QUIT HUP USR1 USR2 ALRM
+  printf fairlead-watch >/proc/self/comm
+  while kill -0 $$; do
+    read -r -t 10 -u 9 _
+    ! vanished || { kill -ALRM $$; exit; }
+  done
+) 2>/dev/null &
+watcher=$!
 
 set -m
 (
-  trap - TERM INT QUIT HUP USR1 USR2
+  trap - TERM INT QUIT HUP USR1 USR2 ALRM
   exec 5>&- 7>&- 8>&- 9>&- 13>&- 14>&-
   unset OLDPWD SHLVL
   for item in "${'$'}{kept[@]}"; do export "$item" 2>/dev/null; done
@@ -116,10 +151,10 @@ while :; do
   break
 done
 exec 5>&-
-if [ "$mode" = root ]; then kill -9 -1 2>/dev/null; else kill -9 -- "-$child" 2>/dev/null; fi
+sweep
 printf 'exited %d\n' "$code" >&7
 printf x >&8
-while :; do read -r -u 9 _; done
+linger
 `;
 
 /**
