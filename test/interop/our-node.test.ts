@@ -80,7 +80,11 @@ test('our node agent joins an upstream kube-apiserver and runs pods', {
         ],
       },
     });
-    await kubectl.run(['wait', '--for=condition=Ready', 'pod/ours', '--timeout=60s'], { timeoutMs: 70_000 });
+    const ready = await kubectl.run(['wait', '--for=condition=Ready', 'pod/ours', '--timeout=60s'], {
+      timeoutMs: 70_000,
+      code: 'any',
+    });
+    assert.equal(ready.code, 0, `${ready.stderr}\n${await kubectl.text(['describe', 'pod', 'ours'])}`);
     assert.equal(await kubectl.text(['logs', 'ours', '-c', 'c']), 'started');
     for (const env of [{}, { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false' }] as Record<string, string>[]) {
       const through = await kubectl.text(['exec', '-i', 'ours', '-c', 'c', '--', 'cat'], { stdin: 'through\n', env });
