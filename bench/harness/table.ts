@@ -80,10 +80,10 @@ function formatLoad({ perSecond, p50Ms, p99Ms, cpuMs }: LoadFigure): string {
 const columns = {
   figure: 61,
   ours: 42,
-  ceiling: 42,
+  ceiling: 46,
   upstream: 42,
   ratio: 22,
-  target: 23,
+  target: 25,
   verdict: 7,
 } as const;
 
