@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type RequestOptions, request as send } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TokenRequest } from '../../src/api/kubernetes/authentication-v1.ts';
 import type { KubeObject } from '../../src/api/object.ts';
@@ -31,7 +32,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
-  /** `message` of a Status; empty for anything else. */
+  /** `message` of a Status, also of one on the error channel of a WebSocket; empty for anything else. */
   readonly message: string;
 }
 
@@ -109,9 +110,11 @@ export function callHttps(origin: string, path: string, call: Call & { readonly 
       const { statusCode: status = 0, headers } = response;
       resolve({ status, headers, body: answer, message: statusMessage(answer) });
     });
-    request.on('upgrade', (response, socket) => {
-      socket.destroy();
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: '', message: '' });
+    request.on('upgrade', (response, socket, head) => {
+      const { statusCode: status = 0, headers } = response;
+      readErrorChannel(socket, head).then((body) => {
+        resolve({ status, headers, body, message: statusMessage(body) });
+      }, reject);
     });
     request.on('error', reject);
     request.end(payload);
@@ -142,6 +145,42 @@ export async function createToken(bed: SecurityBed, name: string, spec: object =
   const path = `/api/v1/namespaces/default/serviceaccounts/${name}/token`;
   const request: KubeObject & TokenRequest = await bed.create(path, { spec });
   return request.status?.token ?? '';
+}
+
+/** What a server says on channel 3 of a WebSocket; empty if it ends the connection without. */
+function readErrorChannel(socket: Duplex, head: Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const done = (text: string) => {
+      socket.destroy();
+      resolve(text);
+    };
+    let bytes = head;
+    const read = () => {
+      for (let frame = takeFrame(bytes); frame; frame = takeFrame(bytes)) {
+        bytes = frame.rest;
+        if (frame.opcode === 8) return done('');
+        if (frame.payload[0] === 3 && frame.payload.length > 1) return done(frame.payload.subarray(1).toString());
+      }
+    };
+    socket.on('data', (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      read();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(''));
+    read();
+  });
+}
+
+/** The first whole frame of a server, which masks nothing. */
+function takeFrame(bytes: Buffer): { opcode: number; payload: Buffer; rest: Buffer } | undefined {
+  if (bytes.length < 4) return undefined;
+  const short = (bytes[1] ?? 0) & 0x7f;
+  const start = short === 126 ? 4 : 2;
+  const length = short === 126 ? bytes.readUInt16BE(2) : short;
+  if (bytes.length < start + length) return undefined;
+  const end = start + length;
+  return { opcode: (bytes[0] ?? 0) & 0x0f, payload: bytes.subarray(start, end), rest: bytes.subarray(end) };
 }
 
 function toPayload(body: Call['body']): Buffer | undefined {
