@@ -1,11 +1,8 @@
 import { join } from 'node:path';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
-import {
-  type ControllerIdentity,
-  controllerIdentities,
-  managerIdentity,
-} from '../controllers/controller-identities.ts';
+import { deferredClient } from '../client/deferred-client.ts';
+import type { ControllerIdentity } from '../controllers/controller-identities.ts';
 import { runControllers } from '../controllers/run-controllers.ts';
 import { runScheduler } from '../controllers/scheduler/run-scheduler.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -36,23 +33,19 @@ const schedulerIdentity: ControllerIdentity = {
 export async function startControllers(config: ControllersConfig): Promise<AsyncDisposable> {
   const { server, pki, log, clock, metrics } = config;
   await using parts = new AsyncDisposableStack();
-  const identities = new Map(
-    [managerIdentity, schedulerIdentity, ...Object.values(controllerIdentities)].map((one) => [one.commonName, one]),
-  );
-  const certificates = new Map<string, RenewingCertificate>();
-  const opened = [...identities.values()].map(async (identity) => {
-    const certificate = await RenewingCertificate.open(() => issue(pki, identity, clock), { clock, log });
-    certificates.set(identity.commonName, parts.use(certificate));
-  });
-  await Promise.all(opened);
-
+  // Certificates are made when their owner first calls, so that this outlives all that uses them.
+  const certificates = parts.use(new AsyncDisposableStack());
   const connect = (identity: ControllerIdentity): ApiClient =>
-    connectApi({
-      server,
-      ca: pki.cluster.certificatePem,
-      certificate: () => toClientCertificate(certificates.get(identity.commonName)?.current),
-      userAgent: `fairlead/${identity.name}`,
-      log,
+    deferredClient(server, async () => {
+      const certificate = await RenewingCertificate.open(() => issue(pki, identity, clock), { clock, log });
+      certificates.use(certificate);
+      return connectApi({
+        server,
+        ca: pki.cluster.certificatePem,
+        certificate: () => toClientCertificate(certificate.current),
+        userAgent: `fairlead/${identity.name}`,
+        log,
+      });
     });
   const controllers = runControllers({
     connect,

@@ -28,7 +28,8 @@ export async function startLocalNode(
   const joined = !existsSync(kubeconfigPath(dataDirectory));
   const bootstrap = joined ? { bootstrap: await joinString(controlPlane, config.name, signal) } : {};
   const podNetwork = new LoopbackPodNetwork(podRangeOf(dataDirectory));
-  const node = await runNode({ podNetwork, ...rest, ...bootstrap, dataDirectory }, { log, signal });
+  const { server } = controlPlane;
+  const node = await runNode({ podNetwork, server, ...rest, ...bootstrap, dataDirectory }, { log, signal });
   return { node, joined, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
 }
 
