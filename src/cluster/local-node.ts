@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { LoopbackPodNetwork } from '../kubelet/loopback-pod-network.ts';
 import { kubeconfigPath } from '../kubelet/node/join.ts';
 import type { NodeConfig, RunningNode } from '../kubelet/node-config.ts';
 import { runNode } from '../kubelet/run-node.ts';
@@ -27,9 +25,8 @@ export async function startLocalNode(
   const dataDirectory = join(nodesDirectory, config.name);
   const joined = !existsSync(kubeconfigPath(dataDirectory));
   const bootstrap = joined ? { bootstrap: await joinString(controlPlane, config.name, signal) } : {};
-  const podNetwork = new LoopbackPodNetwork(podRangeOf(dataDirectory));
   const { server } = controlPlane;
-  const node = await runNode({ podNetwork, server, ...rest, ...bootstrap, dataDirectory }, { log, signal });
+  const node = await runNode({ server, ...rest, ...bootstrap, dataDirectory }, { log, signal });
   return { node, joined, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
 }
 
@@ -46,13 +43,4 @@ async function joinString(
     signal,
   });
   return token.joinString;
-}
-
-/**
- * A loopback range for the node's pods: 127.64.0.0/24 to 127.191.255.0/24, by its directory. Clusters of one machine share the loopback
- * interface, so that two with one range would take each other's ports.
- */
-function podRangeOf(directory: string): string {
-  const [first = 0, second = 0] = createHash('sha256').update(directory).digest();
-  return `127.${64 + (first % 128)}.${second}.0/24`;
 }

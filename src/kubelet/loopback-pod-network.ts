@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { PodNetwork } from './pod-network.ts';
 
 /**
@@ -55,6 +56,15 @@ export class LoopbackPodNetwork implements PodNetwork {
     }
     throw new Error(`no address is left in ${this.cidr}`);
   }
+}
+
+/**
+ * The range of a node by its data directory: 127.64.0.0/24 to 127.191.255.0/24. Nodes of one machine share the loopback interface, so that two
+ * with one range would take each other's ports.
+ */
+export function loopbackRangeOf(dataDirectory: string): string {
+  const [first = 0, second = 0] = createHash('sha256').update(dataDirectory).digest();
+  return `127.${64 + (first % 128)}.${second}.0/24`;
 }
 
 function parseAddress(address: string): number {
