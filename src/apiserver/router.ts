@@ -117,7 +117,8 @@ function keyOf({ group, resource }: ResourceInfo, subresource: string): string {
 
 /** A URL of one scope never reaches a resource of the other: it was authorized as something else. @throws {ApiError} `NotFound` */
 function checkScope(resource: ResourceInfo, { info }: RequestContext): void {
-  const ownNamespace = resource.group === '' && resource.resource === 'namespaces';
+  // A Namespace's own requests have its name as their namespace; any other would be judged by one namespace and reach another.
+  const ownNamespace = resource.group === '' && resource.resource === 'namespaces' && info.name === info.namespace;
   if (!resource.namespaced && info.namespace !== '' && !ownNamespace) throw unknownResource();
   const single = info.verb !== 'list' && info.verb !== 'watch' && info.verb !== 'deletecollection';
   if (resource.namespaced && info.namespace === '' && info.verb === 'create') throw methodNotAllowed();
