@@ -6,6 +6,7 @@
  *     dist/sqlite-worker.mjs   the storage engine's worker
  *     dist/types/              declarations of `fairlead/testing`
  *     dist/descriptions.json   texts of `kubectl explain`
+ *     dist/demo.pl, demo.mjs   what the image `fairlead/demo` runs
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,6 +39,8 @@ await build({
 run(process.execPath, ['scripts/generate-descriptions.ts']);
 const descriptions = join(root, 'generated', 'descriptions.json');
 if (existsSync(descriptions)) copyFileSync(descriptions, join(dist, 'descriptions.json'));
+
+for (const file of ['demo.pl', 'demo.mjs']) copyFileSync(join(root, 'src/kubelet/demo', file), join(dist, file));
 
 run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json']);
 for (const file of globSync('types/**/*.d.ts', { cwd: dist })) {

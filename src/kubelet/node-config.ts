@@ -15,6 +15,8 @@ export interface NodeConfig {
   readonly dataDirectory: string;
   /** Used while there is no valid certificate in `dataDirectory`: a join string, or server, token and CA or CA pin. */
   readonly bootstrap?: string | BootstrapCredentials;
+  /** The API server's address, `https://host:port`, where it has moved since the node joined. It takes the place of what the node kept. */
+  readonly server?: string;
   /** `host`: where the kubelet API listens. `port` 0 takes any free one. @default 127.0.0.1, 10250 */
   readonly listen?: { readonly host?: string; readonly port?: number };
   /** A plain HTTP `/healthz` on 127.0.0.1. @default none */
@@ -35,7 +37,7 @@ export interface NodeConfig {
   readonly images?: ImageTable;
   /** @default probed */
   readonly isolation?: Isolation;
-  /** @default one loopback address for each pod, from 127.42.0.0/16 */
+  /** @default one loopback address for each pod, from a range of the node's own */
   readonly podNetwork?: PodNetwork;
   /** What pods' `KUBERNETES_SERVICE_HOST` and `…_PORT` name. `service`: the Service's own address. @default the API server's address */
   readonly apiServerAddress?: 'service' | { readonly host: string; readonly port: number };

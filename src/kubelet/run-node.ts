@@ -20,8 +20,8 @@ import { listenHealth } from './endpoints/health-server.ts';
 import type { KubeletApi } from './endpoints/kubelet-api.ts';
 import { listenKubelet } from './endpoints/kubelet-server.ts';
 import { createUsageRates } from './endpoints/usage-rates.ts';
-import { LoopbackPodNetwork } from './loopback-pod-network.ts';
-import { type ClusterAddress, joinCluster, readBootstrap, readCluster } from './node/join.ts';
+import { LoopbackPodNetwork, loopbackRangeOf } from './loopback-pod-network.ts';
+import { type ClusterAddress, joinCluster, keepServer, readBootstrap, readCluster } from './node/join.ts';
 import { keepLease } from './node/lease.ts';
 import { findAddresses } from './node/node-addresses.ts';
 import { NodeCertificate } from './node/node-certificate.ts';
@@ -89,7 +89,7 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
     nodeName: config.name,
     hostIp,
     dataDirectory: config.dataDirectory,
-    network: config.podNetwork ?? new LoopbackPodNetwork(),
+    network: config.podNetwork ?? new LoopbackPodNetwork(loopbackRangeOf(config.dataDirectory)),
     resources: new ApiPodResources(client, { services: () => [...(serviceInformer?.values() ?? [])], clock }),
     apiServer: apiServerOf(config, cluster),
     clock,
@@ -173,7 +173,7 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
     tasks.run((until) => registration.keep(until));
     const nodeUid = () => registration.node?.metadata?.uid;
     tasks.run((until) => keepLease(client, { nodeName: config.name, nodeUid, clock, log, signal: until }));
-    tasks.run((until) => clientCertificate.keep(client, { signal: until, changed: () => {} }));
+    tasks.run((until) => clientCertificate.keep(client, { signal: until, changed: () => client.rotate() }));
     tasks.run((until) => servingCertificate.keep(client, { signal: until, changed: show }));
     await serviceInformer?.synced;
     podInformer = new Informer<Pod>({ client, resource: pods, fieldSelector: `spec.nodeName=${config.name}`, log });
@@ -219,7 +219,7 @@ async function findCluster(
 ): Promise<ClusterAddress> {
   const { dataDirectory, name } = config;
   const known = await readCluster(dataDirectory);
-  if (known && certificate.valid) return known;
+  if (known && certificate.valid) return keepServer(dataDirectory, known, config.server);
   if (config.bootstrap === undefined) {
     throw new ConfigError(
       `The node ${name} has no valid credentials in ${dataDirectory}: join it with a join string or a bootstrap token`,

@@ -11,6 +11,7 @@ const nodePath = '/fairlead/node';
  */
 export function demoImage(): ProcessImage {
   const perl = ['/usr/bin/perl', '/usr/local/bin/perl', '/opt/homebrew/bin/perl'].find((path) => existsSync(path));
+  // Beside this file in the tree; in the published package beside the bundle, which this file is then part of.
   const program = fileURLToPath(new URL(perl ? './demo.pl' : './demo.mjs', import.meta.url));
   const mounted = perl ? `${programPath}.pl` : `${programPath}.mjs`;
   const programMount = { hostPath: program, containerPath: mounted, readOnly: true };

@@ -63,6 +63,26 @@ export async function joinCluster(
   if (!ca) throw new ConfigError('Cannot join: give the cluster CA or its pin (sha256:…)');
   await using client = connectApi({ server, ca, token });
   await certificate.request(client, { resume: true, signal });
+  await writeCluster(dataDirectory, { server, ca });
+  return { server, ca };
+}
+
+/** What the node knows of its cluster, with the API server at another address where it has moved; that is written down too. */
+export async function keepServer(
+  dataDirectory: string,
+  known: ClusterAddress,
+  server: string | undefined,
+): Promise<ClusterAddress> {
+  if (server === undefined || server === known.server) return known;
+  if (!URL.canParse(server) || new URL(server).protocol !== 'https:') {
+    throw new ConfigError(`server: expected an https:// address, not ${JSON.stringify(server)}`);
+  }
+  const moved = { ...known, server };
+  await writeCluster(dataDirectory, moved);
+  return moved;
+}
+
+async function writeCluster(dataDirectory: string, { server, ca }: ClusterAddress): Promise<void> {
   const link = join(dataDirectory, 'pki', 'kubelet-client-current.pem');
   const text = formatYaml({
     apiVersion: 'v1',
@@ -75,5 +95,4 @@ export async function joinCluster(
     'current-context': 'default',
   });
   await writePrivateFile(kubeconfigPath(dataDirectory), text);
-  return { server, ca };
 }

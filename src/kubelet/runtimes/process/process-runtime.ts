@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../../lib/log.ts';
@@ -31,6 +30,7 @@ import { execInContainer } from './exec.ts';
 import { type ImageTable, resolveImage } from './image-table.ts';
 import { type Isolation, probeIsolation } from './isolation.ts';
 import { linkVolumes } from './plain-root.ts';
+import { openPodPort } from './pod-port.ts';
 import { usageOf } from './process-table.ts';
 
 export interface ProcessRuntimeOptions {
@@ -252,7 +252,11 @@ class ProcessRuntime implements Runtime {
   async openPort(sandboxId: string, port: number, { signal }: { signal: AbortSignal }): Promise<Duplex> {
     const known = this.#sandboxes.get(sandboxId);
     if (known?.sandbox.state !== 'ready') throw new RuntimeError('NotFound', `no running sandbox ${sandboxId}`);
-    return dialPort(known.sandbox.ip, port, signal);
+    const processes = async () => {
+      const running = this.#of(sandboxId).filter(({ record }) => record.state.phase === 'running');
+      return (await Promise.all(running.map((container) => container.processes()))).flat();
+    };
+    return openPodPort({ ip: known.sandbox.ip, port, processes, signal });
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {
@@ -326,19 +330,4 @@ class ProcessRuntime implements Runtime {
     }
     await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   }
-}
-
-function dialPort(host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-  const abort = () => socket.destroy(new Error('aborted'));
-  signal.addEventListener('abort', abort, { once: true });
-  socket.once('close', () => signal.removeEventListener('abort', abort));
-  socket.once('connect', () => {
-    socket.removeListener('error', refuse);
-    resolve(socket);
-  });
-  const refuse = (error: Error) => reject(new RuntimeError('NotFound', error.message, { cause: error }));
-  socket.once('error', refuse);
-  return promise;
 }
