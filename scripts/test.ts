@@ -1,5 +1,6 @@
 /**
- * Runs the test files with `node --test`: all `src/**\/*.test.ts` and `test/*.test.ts`, or the files and folders given as arguments.
+ * Runs the test files with `node --test`: all below `src`, those of `test`, `test/security`, `test/clients` and
+ * `test/nodes`, or the files and folders given as arguments.
  * Options are handed on: `npm test -- src/auth --test-name-pattern=token`. `test/e2e`, `test/interop` and `test/soak` are longer and have npm
  * scripts of their own; their files run one at a time.
  */
@@ -9,7 +10,8 @@ import { globSync, statSync } from 'node:fs';
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const longSuites = asked.some((path) => /^(\.\/)?test\/(e2e|interop|soak)\b/.test(path));
-const patterns = asked.length === 0 ? ['src/**/*.test.ts', 'test/*.test.ts'] : asked.map(expand);
+const patterns =
+  asked.length === 0 ? ['src/**/*.test.ts', 'test/{,security/,clients/,nodes/}*.test.ts'] : asked.map(expand);
 const files = globSync(patterns).sort();
 if (files.length === 0) {
   console.error(`No test file matches ${patterns.join(' ')}`);
