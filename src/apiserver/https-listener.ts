@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
+import type { ServerResponse as Http1Response, IncomingMessage, ServerOptions } from 'node:http';
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -9,6 +9,7 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../lib/log.ts';
+import { ServerResponse } from '../lib/node-http.ts';
 import type { ServingCertificate } from './config.ts';
 import type { Exchange } from './exchange.ts';
 import type { ExchangeBase } from './exchange-base.ts';
@@ -97,7 +98,7 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
   server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error }));
   server.on('request', (request, response) => {
     // Only HTTP/1.1 gets here: the compatibility layer's own 'stream' listener is taken off below.
-    serveHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+    serveHttp1(request as unknown as IncomingMessage, response as unknown as Http1Response);
   });
   server.removeAllListeners('stream');
   // the types do not know the fourth argument
@@ -130,7 +131,7 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
     serveHttp1(request, response, { request, socket, head });
   });
 
-  function serveHttp1(request: IncomingMessage, response: ServerResponse, upgrade?: Exchange['upgrade']): void {
+  function serveHttp1(request: IncomingMessage, response: Http1Response, upgrade?: Exchange['upgrade']): void {
     let exchange: Http1Exchange;
     try {
       exchange = new Http1Exchange(request, response, upgrade);

@@ -1,5 +1,6 @@
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { request as httpRequest } from '../lib/node-http.ts';
 import { UpgradeRefused } from './upgrade-refused.ts';
 
 export interface UpgradeOptions {

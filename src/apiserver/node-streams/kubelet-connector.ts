@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
@@ -6,6 +6,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { Node } from '../../api/kubernetes/core-v1.ts';
 import type { ObjectSource } from '../../auth/object-source.ts';
 import type { Logger } from '../../lib/log.ts';
+import { request as httpRequest } from '../../lib/node-http.ts';
 import type { Dial } from '../../stream/dial.ts';
 import { requestUpgrade, type Upgraded } from '../../stream/request-upgrade.ts';
 import { UpgradeRefused } from '../../stream/upgrade-refused.ts';

@@ -1,5 +1,5 @@
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createServer } from '../../lib/node-http.ts';
 import type { KubeletApi } from './kubelet-api.ts';
 
 /** Plain HTTP `/healthz` on 127.0.0.1, as upstream's port 10248: it says nothing but whether the agent is well. */

@@ -1,7 +1,7 @@
-import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { connect } from 'node:net';
 import type { Container, HTTPGetAction, Probe } from '../../api/kubernetes/core-v1.ts';
+import { request as requestHttp } from '../../lib/node-http.ts';
 import { kubernetesVersion } from '../../lib/version.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 
