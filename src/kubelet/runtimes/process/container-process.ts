@@ -28,6 +28,7 @@ export class ContainerProcess {
   readonly ended: Promise<void>;
   readonly #directory: string;
   readonly #mode: Isolation['mode'];
+  readonly #watchSeconds: number;
   readonly #log: Logger;
   readonly #end = Promise.withResolvers<void>();
   readonly #started = Promise.withResolvers<void>();
@@ -38,10 +39,15 @@ export class ContainerProcess {
   #starting: Promise<void> | undefined;
   #detached = false;
 
-  constructor(directory: string, record: ContainerRecord, options: { mode: Isolation['mode']; log: Logger }) {
+  constructor(
+    directory: string,
+    record: ContainerRecord,
+    options: { mode: Isolation['mode']; watchSeconds: number; log: Logger },
+  ) {
     this.#directory = directory;
     this.record = record;
     this.#mode = options.mode;
+    this.#watchSeconds = options.watchSeconds;
     this.#log = options.log;
     this.ended = this.#end.promise;
     this.#started.promise.catch(() => {}); // `start` reports it; an adopted container has no caller
@@ -111,7 +117,7 @@ export class ContainerProcess {
 
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
     await this.#settled();
-    if (this.record.state.phase !== 'running') return;
+    if (this.record.state.phase !== 'running' || this.#detached) return;
     const main = await this.processOne();
     if (graceMs > 0 && main !== undefined) signalProcess(main, `SIG${this.record.stopSignal}`);
     const expired = Promise.withResolvers<void>();
@@ -167,7 +173,9 @@ export class ContainerProcess {
   }
 
   #spawn(join: number | undefined): ChildProcess {
-    const script = (mode: string) => ['bash', '-p', '-c', supervisorScript, 'fairlead', this.#directory, mode];
+    const script = (mode: string) => {
+      return ['bash', '-p', '-c', supervisorScript, 'fairlead', this.#directory, mode, String(this.#watchSeconds)];
+    };
     const enter = ['nsenter', '-t', String(join), '-U', '-p', '--preserve-credentials', '--'];
     const [file = '', ...args] =
       this.#mode === 'plain'
@@ -302,19 +310,22 @@ export class ContainerProcess {
       await this.#save();
     } finally {
       await this.#endSupervisor();
-      if (this.#mode === 'plain') await this.#killStrays();
       this.#end.resolve();
     }
   }
 
-  /** Ends the supervisor and everything in its namespaces; resolves once it has gone. */
+  /** Ends the supervisor and everything in its namespaces, or below it; resolves once it has gone. */
   async #endSupervisor(): Promise<void> {
     const { supervisor } = this.record;
     for (let waitMs = 2; supervisor && (await isAlive(supervisor)); waitMs = Math.min(maxPollMs, waitMs * 2)) {
-      const first = await this.processOne();
-      signalProcess(first ?? supervisor.pid, 'SIGKILL');
+      const children = await childrenOf(supervisor.pid);
+      const { pid } = supervisor;
+      // With namespaces the first child goes alone: what started it ends after it.
+      const doomed = this.#mode === 'plain' ? [pid, ...children] : [children[0] ?? pid];
+      for (const each of doomed) signalProcess(each, 'SIGKILL');
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
+    if (this.#mode === 'plain') await this.#killStrays();
   }
 
   #save(): Promise<void> {

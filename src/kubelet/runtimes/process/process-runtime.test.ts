@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { silentLogger } from '../../../lib/log.ts';
-import type { ContainerConfig, ContainerInstance, Runtime } from '../runtime.ts';
 import type { Isolation } from './isolation.ts';
 import { probeIsolation } from './isolation.ts';
-import { openProcessRuntime } from './process-runtime.ts';
+import { exitCode, openBed, output } from './process-runtime-bed.ts';
 
 const isolation = await probeIsolation();
 const modes: Isolation[] = [
@@ -160,6 +156,24 @@ test('a private root has its own processes and files, and nothing of the host is
   await assert.rejects(readFile('/etc/mine'), { code: 'ENOENT' });
 });
 
+test("a container with a target sees the target's processes and files, and ends without ending them", {
+  skip: isolation.mode !== 'root',
+}, async () => {
+  await using bed = await openBed(isolation);
+  const target = await bed.start({ command: ['sh', '-c', 'echo mine > /etc/mine; echo up; exec sleep 1234'] });
+  await bed.logged(target, 'up');
+  const look =
+    'cat /proc/1/root/etc/mine; cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o "[s]leep 1234"; test -e /etc/mine';
+  const debug = await bed.start({ command: ['bash', '-c', look], targetContainerId: target });
+  assert.equal(exitCode(await bed.exited(debug)), 1);
+  assert.equal(await output(bed.get(debug)), 'mine\nsleep 1234\n');
+  assert.equal(bed.get(target).state.phase, 'running');
+  const second = await bed.start({ command: ['sleep', '1000'], targetContainerId: target });
+  assert.equal((await bed.exec(second, ['sh', '-c', 'kill -0 1 && cat /proc/1/root/etc/mine'])).out, 'mine\n');
+  await bed.runtime.stopContainer(second, { graceMs: 0 });
+  assert.equal(bed.get(target).state.phase, 'running');
+});
+
 test('an unknown image without a command says what to do', async () => {
   await using bed = await openBed({ mode: 'plain', reason: '', terminals: false });
   const pulled = bed.runtime.pullImage({ image: 'nginx:1.27', pullPolicy: 'Always', hasCommand: false });
@@ -182,129 +196,6 @@ test('a port in the pod is reached at its address', async () => {
   const refused = bed.runtime.openPort(bed.sandboxId, address.port, { signal: new AbortController().signal });
   await assert.rejects(refused, { name: 'RuntimeError', reason: 'NotFound' });
 });
-
-const plainConfig: ContainerConfig = {
-  name: 'main',
-  attempt: 0,
-  image: 'host',
-  command: ['true'],
-  args: [],
-  workingDir: '',
-  env: {},
-  mounts: [],
-  tty: false,
-  stdin: false,
-  stdinOnce: false,
-  stopSignal: 'TERM',
-  terminationMessagePath: '',
-  hash: '',
-};
-
-/** A process runtime in a directory of its own, with one sandbox. */
-async function openBed(mode: Isolation) {
-  const directory = await mkdtemp(join(tmpdir(), 'fairlead-process-'));
-  const open = (onDispose: 'stop' | 'leave') =>
-    openProcessRuntime({
-      directory: join(directory, 'run'),
-      version: '0',
-      images: {},
-      onDispose,
-      log: silentLogger,
-      isolation: mode,
-    });
-  let runtime: Runtime = await open('leave');
-  const sandbox = await runtime.runSandbox({
-    pod: { namespace: 'default', name: 'web-0', uid: 'u' },
-    hostname: 'web-0',
-    ip: '127.0.0.1',
-    logDirectory: join(directory, 'logs'),
-    annotations: {},
-    labels: {},
-    hostAliases: [],
-  });
-  let attempt = 0;
-  const get = (id: string): ContainerInstance => {
-    const found = runtime.listContainers().find((container) => container.id === id);
-    assert.ok(found, `container ${id} is listed`);
-    return found;
-  };
-  const bed = {
-    directory,
-    mark: sandbox.id.slice(0, 12),
-    sandboxId: sandbox.id,
-    get runtime() {
-      return runtime;
-    },
-    get,
-    async start(config: Partial<ContainerConfig>): Promise<string> {
-      const id = await runtime.createContainer(sandbox.id, { ...plainConfig, attempt: attempt++, ...config });
-      await runtime.startContainer(id);
-      return id;
-    },
-    exited: (id: string) => {
-      const { promise, resolve } = Promise.withResolvers<ContainerInstance>();
-      const look = () => get(id).state.phase === 'exited' && resolve(get(id));
-      const subscription = runtime.subscribe(look);
-      look();
-      return promise.finally(() => subscription[Symbol.dispose]());
-    },
-    async logged(id: string, what: string): Promise<void> {
-      const sink = new PassThrough();
-      const controller = new AbortController();
-      void runtime.attach(id, { stdout: sink, signal: controller.signal }).catch(() => {});
-      let seen = await readFile(get(id).logPath, 'utf8').catch(() => '');
-      for await (const chunk of seen.includes(what) ? [] : sink) {
-        seen += String(chunk);
-        if (seen.includes(what)) break;
-        if ((await readFile(get(id).logPath, 'utf8')).includes(what)) break;
-      }
-      controller.abort();
-    },
-    async exec(id: string, command: string[], input?: string) {
-      const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-      const [out, err] = [text(stdout), text(stderr)];
-      const stdin = input === undefined ? {} : { stdin: Readable.from([Buffer.from(input)]) };
-      const code = await runtime.exec(id, {
-        command,
-        tty: false,
-        ...stdin,
-        stdout,
-        stderr,
-        signal: new AbortController().signal,
-      });
-      return { code, out: await out, err: await err };
-    },
-    leave: () => runtime[Symbol.asyncDispose](),
-    async recover(): Promise<void> {
-      runtime = await open('leave');
-      await runtime.recover();
-    },
-    async restart(): Promise<void> {
-      await bed.leave();
-      await bed.recover();
-    },
-    async [Symbol.asyncDispose](): Promise<void> {
-      await runtime.removeSandbox(sandbox.id);
-      await runtime[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
-      const left = execFileSync('sh', ['-c', `ps -eo args | grep -F ${directory} | grep -v grep || true`], {
-        encoding: 'utf8',
-      });
-      assert.equal(left, '', 'nothing is left running');
-    },
-  };
-  return bed;
-}
-
-async function output(container: ContainerInstance): Promise<string> {
-  const lines = (await readFile(container.logPath, 'utf8')).trimEnd().split('\n');
-  const content = lines.map((line) => line.split(' ').slice(3).join(' '));
-  return `${content.join('\n')}\n`;
-}
-
-function exitCode({ state }: ContainerInstance): number | undefined {
-  return state.phase === 'exited' ? state.exitCode : undefined;
-}
 
 function byContent(a: string, b: string): number {
   return a.slice(31).localeCompare(b.slice(31));

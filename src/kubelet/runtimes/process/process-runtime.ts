@@ -41,6 +41,8 @@ export interface ProcessRuntimeOptions {
   /** What ends when the runtime is disposed. */
   readonly onDispose: 'stop' | 'leave';
   readonly log: Logger;
+  /** How often each supervisor looks whether its directory is still there. @default 10 */
+  readonly watchSeconds?: number;
   /** @default what the machine can do, probed */
   readonly isolation?: Isolation;
 }
@@ -286,7 +288,8 @@ class ProcessRuntime implements Runtime {
 
   #process(record: ContainerRecord): ContainerProcess {
     const directory = this.#directory('containers', record.id);
-    return new ContainerProcess(directory, record, { mode: this.#isolation.mode, log: this.#log });
+    const { watchSeconds = 10 } = this.#options;
+    return new ContainerProcess(directory, record, { mode: this.#isolation.mode, watchSeconds, log: this.#log });
   }
 
   #emit(type: RuntimeEvent['type'], { id, podUid }: ContainerRecord): void {

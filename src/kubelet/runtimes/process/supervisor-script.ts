@@ -1,7 +1,7 @@
 /**
  * The program that holds one container: a bash script of about 3 MB that outlives the agent, as containerd's shim does.
  *
- *     bash -p -c <script> fairlead <directory> <mode>
+ *     bash -p -c <script> fairlead <directory> <mode> <seconds>
  *
  * `directory` is the container's own and holds `argv`, `env`, `mounts` (NUL-separated), `workdir`, `hostname`, an empty `tty` where one is wanted, an
  * empty `setup.log`, and these FIFOs: `stdout`, `stderr`, `alive`, `hold` and, for containers with stdin, `stdin`.
@@ -11,8 +11,8 @@
  * `alive`, for the same reason, and the only writing one, so that the agent sees its death. It writes the exit code to `exit`.
  *
  * Nothing is left over: the container starts only once the agent has written a line to `hold`, which it does when the script's process is in the
- * container's record; without that line the script ends after a minute. A watcher, always the first child, looks for the directory now
- * and then: where that has been deleted, everything ends.
+ * container's record; without that line the script ends by itself. A watcher, always the first child, looks for the directory every so many
+ * seconds: where that has been deleted (with a root of its own: that root, whose mounts the kernel then lets go), everything ends.
  *
  * Mode `root`: the script is process 1 of its own PID and mount namespaces (`unshare`), gives the container a root of its own, and
  * stays process 1: it reaps orphans, forwards signals, and ends everything that the container leaves behind.
@@ -22,17 +22,12 @@
  * What it reports, one line each, in the file `exit`: `exited <code>` or `failed <why>`; on `alive`: `s` once started, `x` once `exit` is written.
  */
 export const supervisorScript = String.raw`
-dir=$1 mode=$2 pty= pivoted= child= watcher=
+dir=$1 mode=$2 every=$3 pty= pivoted= child= watcher=
 umask 022
 vanished() {
-  local source target
-  [ -n "$pivoted" ] || { [ ! -e "$dir/exit" ]; return; }
-  while read -r _ _ _ source target _; do
-    [ "$target" != / ] || case $source in *//deleted) return 0;; esac
-  done </proc/self/mountinfo
-  return 1
+  if [ -n "$pivoted" ]; then [ ! -e /proc/self ] && [ ! -e /tmp ] && [ ! -e /run ]; else [ ! -e "$dir/exit" ]; fi
 }
-linger() { until vanished; do read -r -t 10 -u 9 _; done; exit 0; }
+linger() { until vanished; do read -r -t "$every" -u 9 _; done; exit 0; }
 fail() { printf 'failed %s\n' "$*" >&7; exec 11>&- 12>&-; printf x >&8; linger; }
 exec 7>"$dir/exit" 8<>"$dir/alive" 9<>"$dir/hold" || exit
 exec 3<>"$dir/stdout" 4<>"$dir/stderr"
@@ -114,7 +109,7 @@ trap 'sweep; exit 0' ALRM
 
 go=
 for ((i = 0; i < 6; i++)); do
-  read -r -t 10 -u 9 go && break
+  read -r -t "$every" -u 9 go && break
   ! vanished || exit 0
 done
 [ -n "$go" ] || exit 1
@@ -123,7 +118,7 @@ done
   trap - TERM INT QUIT HUP USR1 USR2 ALRM
   printf fairlead-watch >/proc/self/comm
   while kill -0 $$; do
-    read -r -t 10 -u 9 _
+    read -r -t "$every" -u 9 _
     ! vanished || { kill -ALRM $$; exit; }
   done
 ) 2>/dev/null &
