@@ -91,33 +91,35 @@ for (const { via, protocols, chosen } of variants) {
       assert.deepEqual(await client.status, successStatus);
     });
 
-    test('a client that stops reading stops the writer', { skip: !measured.has(chosen) }, async () => {
-      const chunk = Buffer.alloc(65536);
-      const stalled = Promise.withResolvers<number>();
-      await using server = await serve(async (command) => {
-        const { stdout } = command;
-        assert.ok(stdout);
-        let written = 0;
-        while (written < 512 * 1024 * 1024) {
-          written += chunk.length;
-          if (stdout.write(chunk)) continue;
-          const drained = once(stdout, 'drain').then(() => true);
-          // A writer that waits while nothing moves on the loopback for this long is stopped.
-          const still = new Promise<false>((resolve) => setTimeout(resolve, 300, false));
-          if (!(await Promise.race([drained, still]))) {
-            stalled.resolve(written);
-            await drained;
-            break;
+    if (measured.has(chosen)) {
+      test('a client that stops reading stops the writer', async () => {
+        const chunk = Buffer.alloc(65536);
+        const stalled = Promise.withResolvers<number>();
+        await using server = await serve(async (command) => {
+          const { stdout } = command;
+          assert.ok(stdout);
+          let written = 0;
+          while (written < 512 * 1024 * 1024) {
+            written += chunk.length;
+            if (stdout.write(chunk)) continue;
+            const drained = once(stdout, 'drain').then(() => true);
+            // A writer that waits while nothing moves on the loopback for this long is stopped.
+            const still = new Promise<false>((resolve) => setTimeout(resolve, 300, false));
+            if (!(await Promise.race([drained, still]))) {
+              stalled.resolve(written);
+              await drained;
+              break;
+            }
           }
-        }
-        await command.finish(successStatus);
+          await command.finish(successStatus);
+        });
+        await using client = await open(server, { via, protocols });
+        const written = await stalled.promise;
+        assert.ok(written < 64 * 1024 * 1024, `${written} bytes were taken without a reader`);
+        client.stdout?.resume();
+        assert.deepEqual(await client.status, successStatus);
       });
-      await using client = await open(server, { via, protocols });
-      const written = await stalled.promise;
-      assert.ok(written < 64 * 1024 * 1024, `${written} bytes were taken without a reader`);
-      client.stdout?.resume();
-      assert.deepEqual(await client.status, successStatus);
-    });
+    }
 
     if (resizable) {
       test('a terminal has sizes and no stderr', async () => {
