@@ -51,8 +51,8 @@ async function startChild(program: string, kept?: string): Promise<Target> {
   const directory = kept ?? mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
   const started = performance.now();
   const child = fork(join(import.meta.dirname, program), [directory], {
-    execArgv: ['--disable-warning=ExperimentalWarning', ...profilerArguments(program)],
-    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
+    execArgv: ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning', ...profilerArguments(program)],
+    env: { MALLOC_ARENA_MAX: '2', ...process.env, NODE_COMPILE_CACHE: compileCache },
   });
   const end = async () => {
     if (child.connected) child.disconnect();
