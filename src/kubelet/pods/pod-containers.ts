@@ -1,37 +1,26 @@
-import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import type { Container, ContainerStatus, EphemeralContainer, Pod } from '../../api/kubernetes/core-v1.ts';
 import { ContainerProbes } from '../probes/container-probes.ts';
 import type { ProbeTarget } from '../probes/probe.ts';
-import { type ContainerInstance, type Runtime, RuntimeError, type Sandbox } from '../runtimes/runtime.ts';
+import type { ContainerInstance, Runtime, Sandbox } from '../runtimes/runtime.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
-import { BackOff, formatDuration } from './back-off.ts';
+import { ContainerStarter } from './container-starter.ts';
 import { readTerminationMessage, statusOf } from './container-status.ts';
-import { buildEnvironment, ContainerConfigError } from './environment.ts';
-import { expandVariables } from './expansion.ts';
 import { runLifecycleHook } from './lifecycle-hooks.ts';
 import type { PodServices } from './pod-services.ts';
+import { probeTarget } from './probe-target.ts';
 
 type AnyContainer = Container | EphemeralContainer;
-
-const ranLongEnoughMs = 600_000;
-const maxOutputBytes = 10 * 1024;
 
 /** The containers of one pod: which of them are to be started now, and what each one's status is. */
 export class PodContainers {
   readonly #services: PodServices;
   readonly #runtime: Runtime;
   readonly #directory: string;
-  readonly #volumes: PodVolumes;
+  readonly #starter: ContainerStarter;
   readonly #wake: () => void;
-  readonly #waiting = new Map<string, { reason: string; message: string }>();
   readonly #messages = new Map<string, string>();
   readonly #probes = new Map<string, ContainerProbes>();
-  readonly #crashes = new BackOff();
-  readonly #pulls = new BackOff();
-  readonly #pulledMs = new Map<string, number>();
   #pod: Pod;
 
   constructor(
@@ -42,8 +31,14 @@ export class PodContainers {
     this.#services = options.services;
     this.#runtime = options.runtime;
     this.#directory = options.directory;
-    this.#volumes = options.volumes;
     this.#wake = options.wake;
+    this.#starter = new ContainerStarter({
+      ...options,
+      pod: () => this.#pod,
+      instances: (name) => this.instances(name),
+      messagePath: (name, attempt) => this.#messagePath(name, attempt),
+      started: (container, id) => this.#afterStart(container, id),
+    });
   }
 
   set pod(pod: Pod) {
@@ -81,14 +76,18 @@ export class PodContainers {
       const done = newest?.state.phase === 'exited' && newest.state.exitCode === 0 && !sidecar;
       if (done) continue;
       waits.push(
-        await this.#ensure(container, sandbox, sidecar ? 'Always' : restartPolicy === 'Never' ? 'Never' : 'OnFailure'),
+        await this.#starter.ensure(
+          container,
+          sandbox,
+          sidecar ? 'Always' : restartPolicy === 'Never' ? 'Never' : 'OnFailure',
+        ),
       );
       const [now] = this.instances(container.name);
       const passed = sidecar && now?.state.phase === 'running' && (this.#probes.get(now.id)?.started ?? true);
       if (!passed && !everRan) return Math.min(...waits);
     }
-    for (const container of containers) waits.push(await this.#ensure(container, sandbox, restartPolicy));
-    for (const container of ephemeralContainers) waits.push(await this.#ensure(container, sandbox, 'Never'));
+    for (const container of containers) waits.push(await this.#starter.ensure(container, sandbox, restartPolicy));
+    for (const container of ephemeralContainers) waits.push(await this.#starter.ensure(container, sandbox, 'Never'));
     return Math.min(Number.POSITIVE_INFINITY, ...waits);
   }
 
@@ -158,7 +157,7 @@ export class PodContainers {
       const built = statusOf(container, {
         runtimeName: this.#runtime.name,
         instances,
-        waiting: this.#waiting.get(container.name),
+        waiting: this.#starter.waiting(container.name),
         initialReason,
         started: probes?.started ?? true,
         ready: probes?.ready ?? true,
@@ -175,135 +174,6 @@ export class PodContainers {
       main: containers.map(status(containerStatuses)).sort(byName),
       ephemeral: ephemeralContainers.map(status(ephemeralContainerStatuses)).sort(byName),
     };
-  }
-
-  async #ensure(container: AnyContainer, sandbox: Sandbox, policy: string): Promise<number> {
-    const { name } = container;
-    const nowMs = this.#services.clock.now();
-    const [newest] = this.instances(name);
-    if (newest?.state.phase === 'running') {
-      this.#waiting.delete(name);
-      return Number.POSITIVE_INFINITY;
-    }
-    if (newest?.state.phase === 'exited') {
-      const { exitCode, startedAtMs, finishedAtMs } = newest.state;
-      if (policy === 'Never' || (policy === 'OnFailure' && exitCode === 0)) return Number.POSITIVE_INFINITY;
-      if (finishedAtMs - startedAtMs >= ranLongEnoughMs) this.#crashes.reset(name);
-      const remainingMs = this.#crashes.remainingMs(name, finishedAtMs, nowMs);
-      if (remainingMs > 0) {
-        const { name: pod, namespace, uid } = this.#pod.metadata ?? {};
-        const wait = formatDuration(this.#crashes.currentMs(name));
-        const message = `back-off ${wait} restarting failed container=${name} pod=${pod}_${namespace}(${uid})`;
-        if (this.#waiting.get(name)?.reason !== 'CrashLoopBackOff') {
-          this.#record(
-            container,
-            'Warning',
-            'BackOff',
-            `Back-off restarting failed container ${name} in pod ${pod}_${namespace}(${uid})`,
-          );
-        }
-        this.#waiting.set(name, { reason: 'CrashLoopBackOff', message });
-        return remainingMs;
-      }
-    }
-    return this.#start(container, sandbox, newest);
-  }
-
-  async #start(container: AnyContainer, sandbox: Sandbox, newest: ContainerInstance | undefined): Promise<number> {
-    const { name } = container;
-    const before = [...(this.#pod.status?.containerStatuses ?? []), ...(this.#pod.status?.initContainerStatuses ?? [])];
-    const known = before.find((status) => status.name === name);
-    const attempt = newest ? newest.attempt + 1 : known?.containerID ? known.restartCount + 1 : 0;
-    const pullWaitMs = this.#pulls.remainingMs(name, this.#pulledMs.get(name) ?? 0, this.#services.clock.now());
-    if (pullWaitMs > 0) {
-      const message = `Back-off pulling image "${container.image}"`;
-      this.#waiting.set(name, { reason: 'ImagePullBackOff', message });
-      return pullWaitMs;
-    }
-    let id: string | undefined;
-    try {
-      const hasCommand = (container.command ?? []).length > 0;
-      const image = container.image ?? '';
-      await this.#runtime.pullImage({ image, pullPolicy: container.imagePullPolicy ?? '', hasCommand });
-      this.#pulls.reset(name);
-      this.#record(container, 'Normal', 'Pulled', `Container image "${image}" already present on machine`);
-      id = await this.#create(container, sandbox, attempt);
-      this.#record(container, 'Normal', 'Created', `Created container: ${name}`);
-      if (attempt > 0) this.#crashes.next(name);
-      await this.#runtime.startContainer(id);
-      this.#record(container, 'Normal', 'Started', `Started container ${name}`);
-      this.#waiting.delete(name);
-      this.#afterStart(container, id);
-      return Number.POSITIVE_INFINITY;
-    } catch (error) {
-      return this.#startFailed(container, error, { attempt });
-    }
-  }
-
-  #startFailed(container: AnyContainer, error: unknown, { attempt }: { attempt: number }): number {
-    const { name, image } = container;
-    const { message } = error as Error;
-    const reason =
-      error instanceof RuntimeError
-        ? error.reason
-        : error instanceof ContainerConfigError
-          ? 'CreateContainerConfigError'
-          : 'CreateContainerError';
-    if (reason === 'ErrImagePull') {
-      this.#pulls.next(name);
-      this.#pulledMs.set(name, this.#services.clock.now());
-      this.#record(container, 'Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
-      this.#record(container, 'Warning', 'Failed', 'Error: ErrImagePull');
-      this.#waiting.set(name, { reason, message });
-      return 5_000;
-    }
-    this.#record(container, 'Warning', 'Failed', `Error: ${message}`);
-    if (reason === 'StartError') {
-      if (attempt === 0) this.#crashes.next(name);
-      this.#waiting.set(name, { reason: 'RunContainerError', message });
-      return 1_000;
-    }
-    this.#waiting.set(name, { reason, message });
-    return 10_000;
-  }
-
-  async #create(container: AnyContainer, sandbox: Sandbox, attempt: number): Promise<string> {
-    const pod = this.#pod;
-    const { services } = { services: this.#services };
-    const addresses = { podIp: sandbox.ip, hostIp: services.hostIp, nodeName: services.nodeName };
-    const { resources, apiServer } = services;
-    const env = await buildEnvironment(pod, container, { addresses, resources, apiServer });
-    const expand = (text: string) => expandVariables(text, (variable) => env[variable]);
-    const messagePath = this.#messagePath(container.name, attempt);
-    await mkdir(join(this.#directory, 'containers', container.name), { recursive: true });
-    await writeFile(messagePath, '', { mode: 0o666 });
-    const seenAt = container.terminationMessagePath || '/dev/termination-log';
-    const target = 'targetContainerName' in container ? container.targetContainerName : undefined;
-    const targetId = target ? this.instances(target)[0]?.id : undefined;
-    const stopSignal = container.lifecycle?.stopSignal ?? 'SIGTERM';
-    return this.#runtime.createContainer(sandbox.id, {
-      name: container.name,
-      attempt,
-      image: container.image ?? '',
-      command: (container.command ?? []).map(expand),
-      args: (container.args ?? []).map(expand),
-      workingDir: container.workingDir ?? '',
-      env,
-      mounts: [
-        ...(await this.#volumes.mounts(pod, container, env)),
-        { hostPath: messagePath, containerPath: seenAt, readOnly: false },
-      ],
-      tty: container.tty ?? false,
-      stdin: container.stdin ?? false,
-      stdinOnce: container.stdinOnce ?? false,
-      stopSignal: stopSignal.replace(/^SIG/, ''),
-      terminationMessagePath: messagePath,
-      ...(targetId !== undefined && { targetContainerId: targetId }),
-      hash: createHash('sha256')
-        .update(JSON.stringify([container.name, container.image]))
-        .digest('hex')
-        .slice(0, 8),
-    });
   }
 
   #afterStart(container: AnyContainer, id: string): void {
@@ -355,7 +225,8 @@ export class PodContainers {
   async #stopOne(instance: ContainerInstance, graceMs: number): Promise<void> {
     const { clock } = this.#services;
     const deadlineMs = clock.now() + graceMs;
-    const container = this.#pod.spec?.containers.find(({ name }) => name === instance.name);
+    const { containers = [], initContainers = [] } = this.#pod.spec ?? {};
+    const container = [...containers, ...initContainers].find(({ name }) => name === instance.name);
     const hook = container?.lifecycle?.preStop;
     if (container) this.#record(container, 'Normal', 'Killing', `Stopping container ${instance.name}`);
     if (hook && container && graceMs > 0) {
@@ -370,30 +241,7 @@ export class PodContainers {
 
   #target(container: Container, id: string): ProbeTarget {
     const podIp = this.#runtime.listSandboxes().find(({ pod }) => pod.uid === this.#pod.metadata?.uid)?.ip ?? '';
-    return {
-      container,
-      podIp,
-      exec: async (command, signal) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        const collect = () =>
-          new Writable({
-            write(chunk: Buffer, _encoding, done) {
-              if (bytes < maxOutputBytes) chunks.push(chunk);
-              bytes += chunk.length;
-              done();
-            },
-          });
-        const exitCode = await this.#runtime.exec(id, {
-          command,
-          tty: false,
-          stdout: collect(),
-          stderr: collect(),
-          signal,
-        });
-        return { exitCode, output: Buffer.concat(chunks).toString().slice(0, maxOutputBytes) };
-      },
-    };
+    return probeTarget(this.#runtime, { container, containerId: id, podIp });
   }
 
   #graceMs(): number {

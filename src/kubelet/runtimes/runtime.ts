@@ -14,6 +14,8 @@ export interface Runtime extends AsyncDisposable {
   readonly version: string;
   /** What the operator should see on the Node: annotations. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** Whether every container runs as the agent's own user, whatever its security context says. */
+  readonly singleUser?: boolean;
   /** Finds what an earlier agent left. Called once, before anything else. */
   recover(): Promise<void>;
   /** Calls back after each change of a container's state. */

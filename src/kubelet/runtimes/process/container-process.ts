@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../lib/log.ts';
 import { type AttachRequest, type ContainerState, RuntimeError, type TerminalSize } from '../runtime.ts';
 import { ContainerLog } from './container-log.ts';
@@ -58,7 +59,10 @@ export class ContainerProcess {
    * container shares. @throws {RuntimeError} `StartError`
    */
   start(join?: number): Promise<void> {
-    this.#starting ??= this.#start(join);
+    this.#starting ??= this.#start(join).catch(async (error: unknown) => {
+      if (this.record.supervisor) await this.ended; // it is then listed with its end
+      throw error;
+    });
     return this.#starting;
   }
 
@@ -225,17 +229,19 @@ export class ContainerProcess {
 
   /** Resolves once the container has ended, or its supervisor has died. */
   async #watch(alive: Socket): Promise<void> {
-    if (await readExit(this.#directory)) return this.#started.resolve();
-    try {
-      for await (const chunk of alive as AsyncIterable<Buffer>) {
-        if (chunk.includes('s')) this.#started.resolve();
-        if (chunk.includes('x')) break;
+    if (!(await readExit(this.#directory))) {
+      try {
+        for await (const chunk of alive as AsyncIterable<Buffer>) {
+          if (chunk.includes('s')) this.#started.resolve();
+          if (chunk.includes('x')) break;
+        }
+      } catch (error) {
+        if (!this.#detached) throw error;
       }
-    } catch (error) {
-      if (!this.#detached) throw error;
     }
     const exit = await readExit(this.#directory);
     if (exit?.reason === 'StartError') this.#started.reject(new RuntimeError('StartError', exit.message));
+    else if (exit) this.#started.resolve(); // so fast that its end was there before we looked
   }
 
   async #pump(name: 'stdout' | 'stderr', source: Socket, log: ContainerLog): Promise<void> {
@@ -296,7 +302,14 @@ export class ContainerProcess {
 
   /** What the container started beside its process group, in a session of its own: found by what its environment says. */
   async #killStrays(): Promise<void> {
-    for (const pid of await findByEnvironment(`FAIRLEAD_ROOT=${this.#path('root')}`)) signalProcess(pid, 'SIGKILL');
+    const variable = `FAIRLEAD_ROOT=${this.#path('root')}`;
+    for (let waitMs = 2; waitMs < maxPollMs; waitMs *= 2) {
+      const strays = await findByEnvironment(variable);
+      if (strays.length === 0) return;
+      for (const pid of strays) signalProcess(pid, 'SIGKILL');
+      await delay(waitMs);
+    }
+    this.#log.warn('Processes of an ended container cannot be killed', { container: this.record.id });
   }
 
   async #finish({ lost }: { lost: boolean }): Promise<void> {
@@ -323,7 +336,7 @@ export class ContainerProcess {
       // With namespaces the first child goes alone: what started it ends after it.
       const doomed = this.#mode === 'plain' ? [pid, ...children] : [children[0] ?? pid];
       for (const each of doomed) signalProcess(each, 'SIGKILL');
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await delay(waitMs);
     }
     if (this.#mode === 'plain') await this.#killStrays();
   }

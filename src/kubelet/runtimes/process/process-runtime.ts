@@ -58,6 +58,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
 
 class ProcessRuntime implements Runtime {
   readonly name = 'fairlead-process';
+  readonly singleUser = true;
   readonly version: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly #options: ProcessRuntimeOptions;
