@@ -12,7 +12,7 @@ import { ContainerLog } from './container-log.ts';
 import { type ContainerRecord, type ExitReport, readExit, writeRecord } from './container-record.ts';
 import { holdFifo, readFifo, writeFifo } from './fifo.ts';
 import { helperEnvironment, type Isolation, unshareArguments } from './isolation.ts';
-import { childrenOf, findByEnvironment, identifyProcess, isAlive, isWatcher, treeOf } from './process-table.ts';
+import { childrenOf, findProcesses, identifyProcess, isAlive, isWatcher, treeOf } from './process-table.ts';
 import { supervisorScript } from './supervisor-script.ts';
 
 /** How long the last output of an ended container may take: without a PID namespace something may still hold its streams. */
@@ -301,10 +301,11 @@ export class ContainerProcess {
   }
 
   /** What the container started beside its process group, in a session of its own: found by what its environment says. */
-  async #killStrays(): Promise<void> {
+  async #killStrays(options: { supervisor?: boolean } = {}): Promise<void> {
     const variable = `FAIRLEAD_ROOT=${this.#path('root')}`;
+    const marks = { variable, ...(options.supervisor && { argument: this.#directory }) };
     for (let waitMs = 2; waitMs < maxPollMs; waitMs *= 2) {
-      const strays = await findByEnvironment(variable);
+      const strays = await findProcesses(marks);
       if (strays.length === 0) return;
       for (const pid of strays) signalProcess(pid, 'SIGKILL');
       await delay(waitMs);
@@ -331,14 +332,11 @@ export class ContainerProcess {
   async #endSupervisor(): Promise<void> {
     const { supervisor } = this.record;
     for (let waitMs = 2; supervisor && (await isAlive(supervisor)); waitMs = Math.min(maxPollMs, waitMs * 2)) {
-      const children = await childrenOf(supervisor.pid);
-      const { pid } = supervisor;
-      // With namespaces the first child goes alone: what started it ends after it.
-      const doomed = this.#mode === 'plain' ? [pid, ...children] : [children[0] ?? pid];
-      for (const each of doomed) signalProcess(each, 'SIGKILL');
+      const first = await this.processOne(); // in a namespace of its own, and what started it ends after it
+      signalProcess(first ?? supervisor.pid, 'SIGKILL');
       await delay(waitMs);
     }
-    if (this.#mode === 'plain') await this.#killStrays();
+    if (this.#mode === 'plain') await this.#killStrays({ supervisor: true });
   }
 
   #save(): Promise<void> {

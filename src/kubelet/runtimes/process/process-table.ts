@@ -38,12 +38,22 @@ export async function isWatcher(pid: number | undefined): Promise<boolean> {
   return pid !== undefined && (await readText(`/proc/${pid}/comm`))?.trim() === 'fairlead-watch';
 }
 
-/** The processes of this user that were started with `variable` (`NAME=value`) in their environment. */
-export async function findByEnvironment(variable: string): Promise<number[]> {
+/** The processes of this user that were started with `variable` (`NAME=value`) in their environment, or with `argument`. */
+export async function findProcesses({
+  variable,
+  argument,
+}: {
+  variable: string;
+  argument?: string;
+}): Promise<number[]> {
   const names = await readdir('/proc').catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
+  const has = async (path: string, item: string) => ((await readText(path)) ?? '').split('\0').includes(item);
   const found = await Promise.all(
-    pids.map(async (pid) => ((await readText(`/proc/${pid}/environ`)) ?? '').split('\0').includes(variable)),
+    pids.map(async (pid) => {
+      if (await has(`/proc/${pid}/environ`, variable)) return true;
+      return argument !== undefined && (await has(`/proc/${pid}/cmdline`, argument));
+    }),
   );
   return pids.filter((_, index) => found[index]);
 }
