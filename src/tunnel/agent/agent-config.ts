@@ -1,0 +1,32 @@
+import type { QueueLimits } from '../queue-budget.ts';
+
+export interface AgentTls {
+  /** Who the server must be of. PEM. */
+  readonly ca: string;
+  /** The agent's own, where the server asks for certificates. PEM texts. */
+  readonly certificate?: { readonly certificate: string; readonly key: string };
+  /** Offered before `h2`. */
+  readonly alpnProtocols?: readonly string[];
+}
+
+export interface AgentConfig {
+  readonly agentId: string;
+  /** `--agent-identifiers`, as it is sent. */
+  readonly identifiers?: string;
+  /** Also the name that is verified. Resolved afresh at each connect; one of several addresses is taken at random. */
+  readonly server: { readonly host: string; readonly port: number };
+  readonly tls: AgentTls;
+  /** Read afresh at each connect. */
+  readonly readToken?: () => Promise<string>;
+  /** Time between attempts to find more servers; the first step of the back-off. @default 1000 */
+  readonly syncIntervalMs?: number;
+  /** Where the back-off ends. @default 10000 */
+  readonly syncIntervalCapMs?: number;
+  /** Goes on looking for servers when it has as many as it wants. */
+  readonly syncForever?: boolean;
+  /** How many servers to hold connections to, given what servers said last. @default what they said */
+  readonly wantedServers?: (announced: number) => number;
+  /** Upstream's servers allow a ping each 30 s. @default 35000 */
+  readonly keepaliveMs?: number;
+  readonly queues?: QueueLimits;
+}

@@ -1,0 +1,72 @@
+import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Server, Socket } from 'node:net';
+import type { Logger } from '../../lib/log.ts';
+import { grpcStatus } from '../../wire/grpc.ts';
+import { type PingOptions, pingRegularly } from '../ping.ts';
+import { handshakeTimeoutMs, sessionOptions, sessionWindowBytes } from '../session-settings.ts';
+import { refuseCall } from './grpc-reply.ts';
+import { type ListenAddress, listenOn } from './listen-address.ts';
+import { type ServerTls, toTlsOptions } from './server-tls.ts';
+
+export type GrpcHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
+export interface GrpcListenerOptions {
+  readonly address: ListenAddress;
+  /** Absent: HTTP/2 in plain text, for Unix sockets. */
+  readonly tls?: ServerTls | undefined;
+  /** By path: `/ProxyService/Proxy`. */
+  readonly handlers: Readonly<Record<string, GrpcHandler>>;
+  readonly ping: PingOptions;
+  readonly log: Logger;
+}
+
+export interface RunningListener extends AsyncDisposable {
+  /** The port that was taken; 0 for a Unix socket. */
+  readonly port: number;
+}
+
+/** One port that serves gRPC calls. Disposal cuts every connection. */
+export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningListener> {
+  const { tls, handlers, ping, log } = options;
+  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
+  const server = tls
+    ? http2.createSecureServer({
+        ...sessionOptions,
+        ...toTlsOptions(tls),
+        ALPNProtocols: ['h2'],
+        handshakeTimeout: handshakeTimeoutMs,
+      })
+    : http2.createServer(sessionOptions);
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('tlsClientError', (error: Error) => log.warn('TLS handshake failed', { error: error.message }));
+  server.on('sessionError', (error: Error) => log.debug('Connection failed', { error: error.message }));
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(sessionWindowBytes);
+    session.on('error', () => {}); // told by `sessionError`
+    session.once('close', () => sessions.delete(session));
+    pingRegularly(session, ping);
+  });
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    const path = headers[':path'] ?? '';
+    const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined;
+    const isGrpc = String(headers['content-type'] ?? '').startsWith('application/grpc');
+    if (handler && isGrpc && headers[':method'] === 'POST') handler(stream, headers);
+    else refuseCall(stream, { code: grpcStatus.unimplemented, message: `unknown service or method ${path}` });
+  });
+  const port = await listenOn(server as Server, options.address); // both kinds of HTTP/2 servers are net servers
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '../../lib/log.ts';
+import { type Metrics, metricsContentType } from '../../lib/metrics.ts';
+import type { Dial } from '../../stream/dial.ts';
+import { listenPlain, type PlainHandler } from '../plain-listener.ts';
+import { QueueBudget } from '../queue-budget.ts';
+import { agentService } from './agent-service.ts';
+import { BackendRegistry } from './backend-registry.ts';
+import { listenConnect } from './connect-frontend.ts';
+import { DialError } from './dial-error.ts';
+import { type TunnelDialer, tunnelDialer } from './dialer.ts';
+import { grpcFrontend } from './grpc-frontend.ts';
+import { listenGrpc, type RunningListener } from './grpc-listener.ts';
+import type { FrontendConfig, KonnectivityConfig } from './server-config.ts';
+import { ServerMetrics } from './server-metrics.ts';
+
+export type { KonnectivityConfig } from './server-config.ts';
+
+export interface KonnectivityServer extends AsyncDisposable {
+  /** Dials through an agent: for this process. */
+  readonly dial: Dial;
+  readonly agentPort: number;
+  /** 0 where the front end is a Unix socket, or there is none. */
+  readonly frontendPort: number;
+  readonly healthPort: number;
+  readonly adminPort: number;
+  /** Whether an agent is connected, as the first strategy sees it. */
+  readonly ready: boolean;
+  /** The ids of the connected agents. */
+  agents(): string[];
+  /** Turns unready and waits until no connection is left, at most so long. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+export interface KonnectivityServerOptions {
+  readonly log: Logger;
+  /** Ends the start; disposal ends what runs. */
+  readonly signal: AbortSignal;
+  readonly metrics: Metrics;
+}
+
+const hour = 3_600_000;
+const pingTimeoutMs = 20_000;
+
+/** Starts the Konnectivity server: agents, front end, health and admin ports. Works with upstream's agents and clients. */
+export async function listenKonnectivity(
+  config: KonnectivityConfig,
+  { log, signal, metrics }: KonnectivityServerOptions,
+): Promise<KonnectivityServer> {
+  signal.throwIfAborted();
+  await using opened = new AsyncDisposableStack();
+  const serverMetrics = new ServerMetrics(metrics);
+  const registry = new BackendRegistry(config.strategies ?? ['default']);
+  const budget = new QueueBudget(config.queues);
+  const dialTimeoutMs = config.dialTimeoutMs || 60_000;
+  const dial = tunnelDialer({ registry, metrics: serverMetrics, log, dialTimeoutMs });
+  let draining = false;
+
+  const { serverId, serverCount = 1 } = config;
+  const { tokens, address, tls } = config.agents;
+  const service = agentService({ serverId, serverCount, registry, budget, metrics: serverMetrics, log, tokens });
+  const agents = opened.use(
+    await listenGrpc({
+      address,
+      tls,
+      handlers: { '/AgentService/Connect': service },
+      ping: { intervalMs: config.keepaliveMs ?? 10_000, timeoutMs: pingTimeoutMs },
+      log,
+    }),
+  );
+  const frontend = config.frontend && opened.use(await listenFrontend(config.frontend));
+  const isReady = () => registry.ready && !draining;
+  const scrape: PlainHandler = async () => ({ status: 200, body: await metrics.render(), type: metricsContentType });
+  const readiness: PlainHandler = () =>
+    isReady() ? { status: 200, body: 'ok' } : { status: 500, body: 'no connection to any proxy agent' };
+  const health =
+    config.health &&
+    opened.use(
+      await listenPlain(config.health, {
+        '/healthz': () => ({ status: 200, body: 'ok' }),
+        '/readyz': readiness,
+        '/ready': readiness,
+        '/metrics': scrape,
+      }),
+    );
+  const admin = config.admin && opened.use(await listenPlain(config.admin, { '/metrics': scrape }));
+  const resources = opened.move();
+
+  function listenFrontend({ mode, address: at, tls: frontendTls }: FrontendConfig): Promise<RunningListener> {
+    const common = { address: at, tls: frontendTls, log };
+    if (mode === 'http-connect') return listenConnect({ ...common, dial, metrics: serverMetrics });
+    const handlers = { '/ProxyService/Proxy': grpcFrontend({ dial, metrics: serverMetrics }) };
+    const ping = { intervalMs: config.frontendKeepaliveMs ?? hour, timeoutMs: pingTimeoutMs };
+    return listenGrpc({ ...common, handlers, ping });
+  }
+
+  return {
+    dial: dialThrough(dial),
+    agentPort: agents.port,
+    frontendPort: frontend?.port ?? 0,
+    healthPort: health?.port ?? 0,
+    adminPort: admin?.port ?? 0,
+    get ready() {
+      return isReady();
+    },
+    agents: () => [...registry.backends()].map((backend) => backend.agentId),
+    async drain(timeoutMs) {
+      draining = true;
+      const deadline = performance.now() + timeoutMs;
+      const busy = () => [...registry.backends()].some((backend) => backend.connections > 0);
+      while (busy() && performance.now() < deadline) await wait(100, undefined, { ref: false });
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** The dialer in the API server's terms. A failure names the hop. */
+function dialThrough(dial: TunnelDialer): Dial {
+  return async ({ host, port }, { signal }) => {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    try {
+      return await dial({ protocol: 'tcp', address, signal });
+    } catch (error) {
+      if (error instanceof DialError && error.reason === 'canceled') throw signal.reason;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot dial ${address} through the Konnectivity tunnel: ${message}`, { cause: error });
+    }
+  };
+}

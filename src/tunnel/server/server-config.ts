@@ -1,0 +1,39 @@
+import type { QueueLimits } from '../queue-budget.ts';
+import type { AgentTokens } from './agent-authentication.ts';
+import type { ProxyStrategy } from './backend-registry.ts';
+import type { ListenAddress } from './listen-address.ts';
+import type { ServerTls } from './server-tls.ts';
+
+/** A plain HTTP port: `host` empty for all addresses. */
+export interface PlainAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where dials come in from other processes. TCP needs TLS with client certificates. */
+export interface FrontendConfig {
+  readonly mode: 'grpc' | 'http-connect';
+  readonly address: ListenAddress;
+  readonly tls?: ServerTls;
+}
+
+export interface KonnectivityConfig {
+  readonly serverId: string;
+  /** How many servers there are: agents connect until they have as many. @default 1 */
+  readonly serverCount?: number;
+  /** Where agents connect. */
+  readonly agents: { readonly address: ListenAddress; readonly tls: ServerTls; readonly tokens?: AgentTokens };
+  /** Absent where all dials come from this process. */
+  readonly frontend?: FrontendConfig;
+  readonly health?: PlainAddress;
+  readonly admin?: PlainAddress;
+  /** In order: the first that finds an agent wins. @default ['default'] */
+  readonly strategies?: readonly ProxyStrategy[];
+  /** How often an idle agent is pinged. @default 10000 */
+  readonly keepaliveMs?: number;
+  /** How often an idle frontend is pinged. @default 3600000 */
+  readonly frontendKeepaliveMs?: number;
+  /** How long an agent may take to answer a dial. @default 60000 */
+  readonly dialTimeoutMs?: number;
+  readonly queues?: QueueLimits;
+}
