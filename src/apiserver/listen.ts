@@ -23,6 +23,7 @@ import { type BootstrapHook, bootstrapHooks, ensureClusterObjects } from './boot
 import { ensureKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CachedObjects } from './cached-objects.ts';
 import type { ApiServerConfig } from './config.ts';
+import { admitConnect } from './connect-admission.ts';
 import { discoveryHandlers } from './discovery/handlers.ts';
 import { shareEventLeases } from './event-leases.ts';
 import { type HealthCheck, healthHandlers } from './health.ts';
@@ -56,8 +57,6 @@ const reconcileIntervalMs = 10_000;
 export interface ApiServerDependencies {
   readonly store: Store;
   readonly log: Logger;
-  /** Ends the start; the running server is ended by disposal. */
-  readonly signal?: AbortSignal;
   /** How nodes are reached. Without it, what needs a node answers 503. */
   readonly dial?: Dial;
   readonly clock?: Clock;
@@ -188,7 +187,14 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     services,
     paths,
     reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, refreshObjects, clock, serviceAccounts }),
-    connects: connectHandlers({ kubelet: config.kubelet, dial: dependencies.dial, objects, authorizer, log }),
+    connects: connectHandlers({
+      kubelet: config.kubelet,
+      dial: dependencies.dial,
+      objects,
+      authorizer,
+      admit: (context) => admitConnect(plugins, context),
+      log,
+    }),
     subresources: new Map([
       ['scale', scaleHandlers],
       ['bindings', bindingHandlers],

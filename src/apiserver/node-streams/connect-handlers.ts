@@ -3,6 +3,7 @@ import type { ObjectSource } from '../../auth/object-source.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Dial } from '../../stream/dial.ts';
 import type { KubeletClientConfig } from '../config.ts';
+import type { RequestContext } from '../exchange.ts';
 import type { ConnectHandler } from '../review.ts';
 import { createKubeletConnector } from './kubelet-connector.ts';
 import { createNodeStreams } from './node-streams.ts';
@@ -13,12 +14,14 @@ export interface ConnectHandlersOptions {
   readonly dial: Dial | undefined;
   readonly objects: ObjectSource;
   readonly authorizer: Authorizer;
+  /** Asks admission about a connection (operation CONNECT). */
+  readonly admit: (context: RequestContext) => Promise<void>;
   readonly log: Logger;
 }
 
 /** The handlers of this folder as the router takes them, by `pods/exec`. */
 export function connectHandlers(options: ConnectHandlersOptions): ReadonlyMap<string, ConnectHandler> {
-  const { kubelet: config, objects, authorizer, log } = options;
+  const { kubelet: config, objects, authorizer, admit, log } = options;
   const kubelet = createKubeletConnector({
     dial: options.dial ?? (() => Promise.reject(new Error('this API server was started without a way to nodes'))),
     objects,
@@ -28,7 +31,7 @@ export function connectHandlers(options: ConnectHandlersOptions): ReadonlyMap<st
     ...(config.timeoutMs !== undefined && { timeoutMs: config.timeoutMs }),
     log,
   });
-  const { exec, attach, portforward, log: logs } = createNodeStreams({ objects, kubelet, authorizer, log });
+  const { exec, attach, portforward, log: logs } = createNodeStreams({ objects, kubelet, authorizer, admit, log });
   return new Map([
     ['pods/exec', exec],
     ['pods/attach', attach],

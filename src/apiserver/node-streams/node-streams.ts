@@ -15,6 +15,8 @@ export interface NodeStreamsOptions {
   readonly kubelet: KubeletConnector;
   /** Asked for `create` when a client opens a stream by GET, which by itself needs only `get`. */
   readonly authorizer: Authorizer;
+  /** Asks admission about the connection. @default everything is admitted */
+  readonly admit?: (context: RequestContext) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -32,6 +34,7 @@ export function createNodeStreams(options: NodeStreamsOptions): NodeStreams {
     async (context) => {
       if (context.info.verb !== 'create' && context.info.verb !== 'get') throw methodNotAllowed(context);
       await requireCreate(context, options.authorizer);
+      await options.admit?.(context);
       await serve(context);
     };
   return {
