@@ -50,10 +50,12 @@ describeWithKubectls('exec, attach, run and debug', (fixture) => {
       terminal.type('until stty size | grep -q "22 77"; do sleep 0.1; done; echo RE""SIZED\r');
       terminal.resize(77, 22);
       await terminal.printed(/RESIZED/);
-      terminal.type('sleep 1000\r');
-      terminal.type('\x03'); // the terminal makes a signal of it, inside the container
-      terminal.type('echo INTER""RUPTED; exit 3\r');
-      await terminal.printed(/INTERRUPTED/);
+      // The terminal makes a signal of it inside the container, and drops what has been typed before.
+      terminal.type(`(trap 'echo INTER""RUPTED' INT; echo SLEEP""ING; sleep 1000)\r`);
+      await terminal.printed(/SLEEPING/);
+      terminal.type('\x03');
+      await terminal.printed(/INTERRUPTED[^]*[#$] $/); // the next prompt
+      terminal.type('exit 3\r');
       assert.equal(await terminal.ended, 3);
     });
 

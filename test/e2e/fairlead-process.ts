@@ -47,12 +47,21 @@ export async function startUp(
   const steps: StepEvent[] = [];
   const lines = createInterface({ input: child.stdout });
   await new Promise<void>((resolve, reject) => {
+    const fail = (what: string) => {
+      clearTimeout(timer);
+      child.kill('SIGKILL');
+      if (owned) rmSync(directory, { recursive: true, force: true });
+      reject(new Error(`fairlead up ${what} before it was ready, after ${JSON.stringify(steps)}: ${errors}`));
+    };
+    const timer = setTimeout(() => fail('took more than a minute'), 60_000);
     lines.on('line', (line) => {
       const event = JSON.parse(line) as StepEvent;
       steps.push(event);
-      if (event.step === 'ready') resolve();
+      if (event.step !== 'ready') return;
+      clearTimeout(timer);
+      resolve();
     });
-    child.once('close', (code) => reject(new Error(`fairlead up ended with ${code} before it was ready: ${errors}`)));
+    child.once('close', (code) => fail(`ended with ${code}`));
   });
   const interrupt = async () => {
     if (child.exitCode === null && child.signalCode === null) {

@@ -7,7 +7,7 @@ export interface Invocation {
   readonly cwd: string;
 }
 
-const deadlineMs = 60_000;
+const deadlineMs = 30_000;
 
 /** What a running command has printed so far, kept from its start, so that nothing is missed between two looks. */
 class Transcript {
@@ -25,7 +25,7 @@ class Transcript {
     for (const look of this.#waiting) look();
   }
 
-  /** Resolves with all that was printed once it matches. @throws with all that was printed when the command ends, or a minute passes, before */
+  /** Resolves with all that was printed once it matches. @throws with all that was printed when the command ends, or half a minute passes, before */
   matches(pattern: RegExp): Promise<string> {
     return new Promise((resolve, reject) => {
       const settle = (then: () => void) => {

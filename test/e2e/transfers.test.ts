@@ -68,8 +68,8 @@ describeWithKubectls('port-forward and cp', (fixture) => {
     await service.forward.interrupt();
     const closed = await forwardTo(kubectl, 'pod/served', {}, ':9');
     assert.equal(await fetchText(closed.port), '');
-    await closed.forward.complained(/refused/);
-    await closed.forward.interrupt();
+    await closed.forward.complained(/forwarding port 9 to pod.*refused/i);
+    assert.equal(await closed.forward.ended, 1);
   });
 
   test('cp of 1 GB matches its hash', {

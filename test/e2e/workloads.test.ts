@@ -48,12 +48,9 @@ describeWithKubectls('workloads', (fixture) => {
       /^exposed +ClusterIP +10\.\d+\.\d+\.\d+ +<none> +80\/TCP/m,
     );
     const address = await kubectl.text(['get', 'pod', 'exposed', '-o', 'jsonpath={.status.podIP}']);
-    await kubectl.run([
-      'wait',
-      'endpoints/exposed',
-      `--for=jsonpath={.subsets[0].addresses[0].ip}=${address}`,
-      '--timeout=30s',
-    ]);
+    const addresses = '-o=jsonpath={.subsets[0].addresses[0].ip}{"\\n"}';
+    using endpoints = kubectl.start(['get', 'endpoints', '--field-selector=metadata.name=exposed', '-w', addresses]);
+    await endpoints.printed(new RegExp(`^${address}$`, 'm'));
     assert.match(
       await kubectl.text(['get', 'endpointslices', '-l', 'kubernetes.io/service-name=exposed']),
       new RegExp(address),
