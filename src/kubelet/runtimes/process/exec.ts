@@ -141,7 +141,8 @@ async function runOnTerminal(args: string[], env: Record<string, string>, reques
   stdout?.off('close', kill);
   if (stdout && !stdout.destroyed) {
     stdout.end();
-    await finished(stdout).catch(() => {}); // a client that left needs no last bytes
+    // A stream's other direction is the client's to end.
+    await finished(stdout, { readable: false }).catch(() => {}); // a client that left needs no last bytes
   }
   return code;
 }
