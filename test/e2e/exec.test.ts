@@ -54,7 +54,7 @@ describeWithKubectls('exec, attach, run and debug', (fixture) => {
       terminal.type(`(trap 'echo INTER""RUPTED' INT; echo SLEEP""ING; sleep 1000)\r`);
       await terminal.printed(/SLEEPING/);
       terminal.type('\x03');
-      await terminal.printed(/INTERRUPTED[^]*[#$] $/); // the next prompt
+      await terminal.printed(/INTERRUPTED[\s\S]*[#$] $/); // the next prompt
       terminal.type('exit 3\r');
       assert.equal(await terminal.ended, 3);
     });
