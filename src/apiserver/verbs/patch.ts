@@ -64,6 +64,10 @@ export async function readPatch(
   const { exchange } = context;
   const type = mediaType(String(exchange.headers['content-type'] ?? ''));
   const apply = Object.hasOwn(patchTypes, type) ? patchTypes[type] : undefined;
+  if (type.startsWith('application/apply-patch+')) {
+    const message = 'server-side apply is not supported by this server yet: use apply without --server-side';
+    throw new ApiError('UnsupportedMediaType', message);
+  }
   if (!apply) {
     const known = Object.keys(patchTypes).join(', ');
     const message = `the body of the request was in an unknown format - accepted media types include: ${known}`;
