@@ -1,5 +1,8 @@
 import type { EventSink, SharedBytes } from './exchange.ts';
 
+/** What waits for one client, in writes: each has a cost of its own besides its bytes. */
+const maxQueuedWrites = 10_000;
+
 /**
  * One watch on its way to one client: first the initial events, at the client's pace, then what happens.
  * What waits is bounded: a client that reads too slowly is cut off and starts again.
@@ -51,7 +54,7 @@ export class Watcher {
     }
     this.#queue.push(shared);
     this.#queuedBytes += shared.length;
-    if (this.#queuedBytes <= this.#maxQueueBytes) return;
+    if (this.#queuedBytes <= this.#maxQueueBytes && this.#queue.length <= maxQueuedWrites) return;
     this.#onOverflow();
     this.#drop();
     this.#sink.cut();
