@@ -53,6 +53,8 @@ import { versionHandler } from './version-info.ts';
 
 /** How often the `kubernetes` Service and its endpoints are put right. */
 const reconcileIntervalMs = 10_000;
+/** How long a shutdown waits for streams to notice that their connections have ended. */
+const streamEndMs = 1000;
 
 export interface ApiServerDependencies {
   readonly store: Store;
@@ -263,6 +265,8 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     listener.stopAccepting();
     feed.endWatches();
     await Promise.race([pipeline.drained(), clock.delay(config.shutdownTimeoutMs ?? 60_000)]);
+    await listener[Symbol.asyncDispose]();
+    await Promise.race([pipeline.ended(), clock.delay(streamEndMs)]); // streams have just lost their connections
     await ready.catch(() => {}); // reported above
     await owned.disposeAsync();
   };

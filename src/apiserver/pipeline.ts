@@ -5,6 +5,7 @@ import type { Authorizer } from '../auth/authorizer.ts';
 import { anonymousUser, type UserInfo } from '../auth/user.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import { decodeProtobufObject, isProtobufObject } from '../wire/object-protobuf.ts';
 import { type Auditor, type AuditRecord, auditIdOf } from './audit/auditor.ts';
 import { attributesOf, forbiddenRequest } from './authorize.ts';
 import type { Body, Exchange, RequestContext } from './exchange.ts';
@@ -42,7 +43,7 @@ const priorityLevelUid = randomUUID();
 /** Every request's way, in upstream's order: authenticate, audit, impersonate, limit, authorize, route. */
 export class Pipeline {
   readonly #options: PipelineOptions;
-  readonly #open = new Set<Promise<void>>();
+  readonly #open = new Map<Promise<void>, { readonly streams: boolean }>();
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -50,18 +51,24 @@ export class Pipeline {
 
   /** Takes a request. Never rejects: every failure is answered. */
   handle(exchange: IncomingExchange): void {
-    const done: Promise<void> = this.#serve(exchange)
+    const info = parseRequestInfo(exchange.method, exchange.path, exchange.query);
+    const done: Promise<void> = this.#serve(exchange, info)
       .catch((error: unknown) => this.#log(exchange, error))
       .finally(() => this.#open.delete(done));
-    this.#open.add(done);
+    this.#open.set(done, { streams: isLongRunning(info) && info.verb !== 'watch' });
   }
 
-  /** Resolves when the requests of this moment have ended. */
+  /** Resolves when the requests of this moment have ended, streams such as exec and logs aside: those end with their connections. */
   async drained(): Promise<void> {
-    await Promise.all(this.#open);
+    await Promise.all([...this.#open].flatMap(([done, { streams }]) => (streams ? [] : [done])));
   }
 
-  async #serve(exchange: IncomingExchange): Promise<void> {
+  /** Resolves when all requests of this moment have ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#open.keys());
+  }
+
+  async #serve(exchange: IncomingExchange, info: RequestInfo): Promise<void> {
     const { requestMetrics, isKnown } = this.#options;
     const startedMs = performance.now();
     const auditId = auditIdOf(exchange.headers);
@@ -69,7 +76,6 @@ export class Pipeline {
     exchange.setHeader('cache-control', 'no-cache, private');
     exchange.setHeader('x-kubernetes-pf-flowschema-uid', flowSchemaUid);
     exchange.setHeader('x-kubernetes-pf-prioritylevel-uid', priorityLevelUid);
-    const info = parseRequestInfo(exchange.method, exchange.path, exchange.query);
     const request = { exchange, info, auditId };
     try {
       await this.#authenticated(request);
@@ -189,13 +195,15 @@ export class Pipeline {
   }
 }
 
-/** Bodies that are no JSON, such as protobuf and logs, are not kept. */
+/** Bodies that hold no object, such as logs, and large compressed lists are not kept. */
 function auditBody(record: AuditRecord, body: Body): void {
-  const text = typeof body === 'string' ? body : Buffer.concat(body instanceof Uint8Array ? [body] : body).toString();
+  const bytes =
+    typeof body === 'string' ? Buffer.from(body) : body instanceof Uint8Array ? Buffer.from(body) : Buffer.concat(body);
   try {
-    record.responseObject(JSON.parse(text));
+    const object = isProtobufObject(bytes) ? decodeProtobufObject(bytes).object : JSON.parse(bytes.toString());
+    record.responseObject(object);
   } catch {
-    // not JSON: see above
+    // no object: see above
   }
 }
 
