@@ -41,6 +41,10 @@ export const apiServerOptions: readonly OptionSpec[] = [
   { flags: '--max-mutating-requests-inflight <count>', description: 'Writing requests served at once (default: 200)' },
   { flags: '--event-ttl <duration>', description: 'How long events are kept (default: 1h)' },
   { flags: '--request-timeout <duration>', description: 'Bound of a request that is not long-running (default: 1m)' },
+  {
+    flags: '--shutdown-delay-duration <duration>',
+    description: 'How long a shutdown is announced at /readyz before it begins (default: 0s)',
+  },
 ];
 
 const modes: readonly AuthorizationMode[] = ['Node', 'RBAC', 'AlwaysAllow', 'AlwaysDeny'];
@@ -73,6 +77,7 @@ export function parseApiServerOptions(
       maxMutatingRequestsInflight: options.integer('maxMutatingRequestsInflight', count),
       eventTtlSeconds: seconds(options.durationMs('eventTtl')),
       requestTimeoutMs: options.durationMs('requestTimeout'),
+      shutdownDelayMs: options.durationMs('shutdownDelayDuration'),
     }),
     ...(policyFile !== undefined && {
       audit: defined({
