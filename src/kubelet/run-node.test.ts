@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { CertificateSigningRequest } from '../api/kubernetes/certificates-v1.ts';
-import type { Node, Pod, Secret } from '../api/kubernetes/core-v1.ts';
-import { certificateSigningRequests, nodes, pods, secrets, serviceAccounts } from '../client/resources.ts';
-import { startControlPlane } from '../cluster/control-plane.ts';
+import type { Node, Pod } from '../api/kubernetes/core-v1.ts';
+import { nodes, pods } from '../client/resources.ts';
 import { silentLogger } from '../lib/log.ts';
-import type { NodeConfig } from './node-config.ts';
+import { openBed } from './node-bed.ts';
 import { runNode } from './run-node.ts';
+import { processesNaming } from './runtimes/process/process-runtime-bed.ts';
 
 test('a node joins with a token, gets both certificates, registers itself and is Ready', async () => {
   await using bed = await openBed();
@@ -74,100 +73,36 @@ test('an agent that comes back goes on with its running pods; one that stopped t
   assert.equal(restarted.uid, before.uid);
 });
 
-/** A control plane in memory without controllers, and someone who signs every certificate that a node may have. */
-async function openBed() {
-  await using stack = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), 'fairlead-node-'));
-  stack.defer(() => rm(directory, { recursive: true, force: true }));
-  const controlPlane = stack.use(
-    await startControlPlane({ host: '127.0.0.1', port: 0, controllers: false }, { log: silentLogger }),
-  );
-  const { client, pki, server } = controlPlane;
-  const base64 = (text: string) => Buffer.from(text).toString('base64');
-  const token: Secret = {
-    metadata: { name: 'bootstrap-token-abcdef', namespace: 'kube-system' },
-    type: 'bootstrap.kubernetes.io/token',
-    data: {
-      'token-id': base64('abcdef'),
-      'token-secret': base64('0123456789abcdef'),
-      'usage-bootstrap-authentication': base64('true'),
-      'auth-extra-groups': base64('system:bootstrappers:kubeadm:default-node-token'),
-    },
-  };
-  await client.create(secrets, token, { namespace: 'kube-system' });
-  await client.create(
-    serviceAccounts,
-    { metadata: { name: 'default', namespace: 'default' } },
-    { namespace: 'default' },
-  );
-  const signing = new AbortController();
-  const signer = signAll(controlPlane, signing.signal);
-  stack.defer(async () => {
-    signing.abort();
-    await signer;
+test('a node that joined finds an API server that has moved, and keeps its new address', async () => {
+  await using bed = await openBed();
+  const first = await bed.run({ runtime: 'simulated' });
+  await first.ready;
+  await first[Symbol.asyncDispose]();
+  const path = join(bed.directory, 'kubelet.conf');
+  const kept = await readFile(path, 'utf8');
+  await writeFile(path, kept.replace(bed.server, 'https://127.0.0.1:1'), { mode: 0o600 });
+  await using second = await bed.run({ runtime: 'simulated', server: bed.server });
+  await second.ready;
+  assert.equal(await readFile(path, 'utf8'), kept);
+  await assert.rejects(bed.run({ runtime: 'simulated', server: 'http://plain' }), {
+    name: 'ConfigError',
+    message: /expected an https:\/\/ address/,
   });
-  const bootstrap = { server, token: 'abcdef.0123456789abcdef', ca: pki.cluster.certificatePem };
-  const owned = stack.move();
-  return {
-    client,
-    directory,
-    bootstrap,
-    run: (config: Partial<NodeConfig>) =>
-      runNode(
-        { name: 'node-1', dataDirectory: directory, bootstrap, listen: { port: 0 }, ...config },
-        { log: silentLogger, signal: AbortSignal.timeout(20_000) },
-      ),
-    pod: (): Pod => ({
-      metadata: { name: 'web', namespace: 'default' },
-      spec: {
-        nodeName: 'node-1',
-        automountServiceAccountToken: false,
-        containers: [{ name: 'main', image: 'any', command: ['sleep', '1000'] }],
-      },
-    }),
-    async untilRunning(restarts: number): Promise<{ uid: string; containerId: string }> {
-      const events = client.watch<Pod>(pods, { namespace: 'default', signal: AbortSignal.timeout(20_000) });
-      for await (const { type, object } of events) {
-        if (type !== 'ADDED' && type !== 'MODIFIED') continue;
-        const { metadata, status } = object;
-        const [container] = status?.containerStatuses ?? [];
-        if (!container?.state?.running || container.restartCount !== restarts) continue;
-        return { uid: metadata?.uid ?? '', containerId: container.containerID ?? '' };
-      }
-      throw new Error('the watch ended');
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
+});
 
-async function signAll(
-  { client, pki }: Awaited<ReturnType<typeof startControlPlane>>,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    for await (const { type: change, object } of client.watch<CertificateSigningRequest>(certificateSigningRequests, {
-      signal,
-    })) {
-      if (change !== 'ADDED') continue;
-      const { metadata, spec } = object;
-      const name = metadata?.name ?? '';
-      const serving = spec.signerName === 'kubernetes.io/kubelet-serving';
-      const authority = serving ? pki.kubeletServing : pki.cluster;
-      const certificate = await authority.signRequest(Buffer.from(spec.request, 'base64'), {
-        usages: spec.usages ?? [],
-      });
-      const type = 'application/merge-patch+json';
-      const approved = { type: 'Approved', status: 'True', reason: 'Test', message: 'Test' };
-      await client.patch(
-        certificateSigningRequests,
-        { name, subresource: 'approval' },
-        { status: { conditions: [approved] } },
-        { type },
-      );
-      const issued = { status: { certificate: Buffer.from(certificate).toString('base64') } };
-      await client.patch(certificateSigningRequests, { name, subresource: 'status' }, issued, { type });
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-}
+test('a node that goes down says so on its Node object and ends its pods within the grace', async () => {
+  await using bed = await openBed();
+  const plain = { isolation: { mode: 'plain', reason: 'test', terminals: false } } as const;
+  const node = await bed.run({ ...plain, onShutdown: 'stop-pods', shutdownGraceMs: 100 });
+  await node.ready;
+  const pod = bed.pod();
+  const stubborn = ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'];
+  pod.spec = { ...pod.spec, containers: [{ name: 'main', image: 'any', command: stubborn }] };
+  await bed.client.create<Pod>(pods, pod, { namespace: 'default' });
+  await bed.untilRunning(0);
+  await node[Symbol.asyncDispose]();
+  const found = await bed.client.get<Node>(nodes, { name: 'node-1' });
+  const ready = found.status?.conditions?.find(({ type }) => type === 'Ready');
+  assert.deepEqual([ready?.status, ready?.message], ['False', 'node is shutting down']);
+  assert.deepEqual(await processesNaming(bed.directory), []);
+});
