@@ -22,6 +22,14 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'Write or print the kubeconfig of a cluster',
     load: async () => (await import('./kubeconfig.ts')).kubeconfig,
   },
+  'konnectivity-server': {
+    summary: 'Run a Konnectivity server, in the place of upstream’s proxy-server',
+    load: async () => (await import('./konnectivity-server.ts')).konnectivityServer,
+  },
+  'konnectivity-agent': {
+    summary: 'Run a Konnectivity agent, in the place of upstream’s proxy-agent',
+    load: async () => (await import('./konnectivity-agent.ts')).konnectivityAgent,
+  },
   version: { summary: 'Print the version', load: async () => (await import('./version.ts')).version },
 };
 

@@ -60,6 +60,9 @@ export function splice(socket: Duplex, tunnel: TunnelConnection): Promise<void> 
     endSocket();
     onClose();
   });
+  // Both may have been paused on their way here.
+  socket.resume();
+  tunnel.resume();
   if (socket.destroyed) {
     tunnel.close();
     tunnel.resume();

@@ -128,7 +128,6 @@ export async function connectThrough(
           ca: address.ca,
           cert: address.client.certificate,
           key: address.client.key,
-          allowHalfOpen: true,
         });
   await once(socket, 'path' in address ? 'connect' : 'secureConnect');
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
