@@ -24,6 +24,9 @@ export interface NodeFacts {
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm' };
 
+/** What the kubelet's endpoints do although older ones do not: serve exec, attach and port-forward by WebSocket as clients speak it. */
+const declaredFeatures: readonly string[] = ['ExtendWebSocketsToKubelet'];
+
 /** The Node as it registers itself. Source: kubelet `pkg/kubelet/kubelet_node_status.go`. */
 export function buildNode(facts: NodeFacts, nowMs: number): Node {
   const operatingSystem = process.platform;
@@ -70,6 +73,7 @@ export function buildNodeStatus(facts: NodeFacts, previous: readonly NodeConditi
     },
     conditions: conditionsOf(facts, previous, nowMs),
     runtimeHandlers: facts.runtimeHandlers.map((name) => ({ name })),
+    declaredFeatures: [...declaredFeatures],
   };
 }
 
