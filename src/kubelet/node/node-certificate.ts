@@ -20,6 +20,8 @@ export interface NodeCertificateOptions {
 
 const firstRetryMs = 2_000;
 const maxRetryMs = 32_000;
+/** Between two certificates that are due at once. */
+const minIntervalMs = 60_000;
 const timerMaxMs = 0x7fff_ffff;
 
 /**
@@ -91,6 +93,8 @@ export class NodeCertificate {
         log.info('Certificate issued', { purpose });
         changed();
         retryMs = firstRetryMs;
+        // Where this clock is ahead of the signer's, the next one is due at once, and so would all others be.
+        if (this.#deadlineMs() <= clock.now()) await clock.delay(minIntervalMs, { signal });
       } catch (error) {
         if (signal.aborted) return;
         log.warn('Cannot get a certificate', { purpose, error });
@@ -100,10 +104,14 @@ export class NodeCertificate {
     }
   }
 
+  /** At once where there is none. */
+  #deadlineMs(): number {
+    return this.#current ? rotationDeadlineMs(parseCertificate(this.#current.certificate)) : 0;
+  }
+
   async #waitForDeadline(signal: AbortSignal): Promise<void> {
-    if (!this.#current) return;
     const { clock } = this.#options;
-    const deadlineMs = rotationDeadlineMs(parseCertificate(this.#current.certificate));
+    const deadlineMs = this.#deadlineMs();
     for (let left = deadlineMs - clock.now(); left > 0; left = deadlineMs - clock.now()) {
       await clock.delay(Math.min(left, timerMaxMs), { signal });
     }
