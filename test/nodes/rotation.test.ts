@@ -20,7 +20,9 @@ import { parseCertificate } from '../../src/pki/certificate.ts';
 
 const day = 86_400_000;
 
-test('both certificates of a node are renewed while it runs, and no stream is dropped', async () => {
+test('both certificates of a node are renewed while it runs, and no stream is dropped', { timeout: 60_000 }, async ({
+  signal,
+}) => {
   await using parts = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-rotation-'));
   parts.defer(() => rmSync(directory, { recursive: true, force: true }));
@@ -78,13 +80,17 @@ test('both certificates of a node are renewed while it runs, and no stream is dr
   const issued = new Set<string>();
   for await (const event of client.watch<CertificateSigningRequest>(certificateSigningRequests, {
     resourceVersion: metadata.resourceVersion ?? '',
+    signal,
   })) {
     if (event.type === 'ERROR') throw new Error('The watch has failed');
     if (event.object.status?.certificate) issued.add(event.object.spec.signerName);
     if (issued.size === 2) break;
   }
-  await untilChanged(() => clientSerial(directory), clientBefore);
-  await untilChanged(() => servingSerial(node.port, pki.kubeletServing.certificatePem), servingBefore);
+  await untilChanged(() => clientSerial(directory), { before: clientBefore, signal });
+  await untilChanged(() => servingSerial(node.port, pki.kubeletServing.certificatePem), {
+    before: servingBefore,
+    signal,
+  });
 
   input.write('after');
   assert.equal(await nextText(output), 'echo after');
@@ -149,6 +155,9 @@ async function servingSerial(port: number, ca: string): Promise<string> {
 }
 
 /** What is issued has still to reach the node: it says so nowhere but here. */
-async function untilChanged(read: () => string | Promise<string>, before: string): Promise<void> {
-  while ((await read()) === before) await systemClock.delay(10);
+async function untilChanged(
+  read: () => string | Promise<string>,
+  { before, signal }: { before: string; signal: AbortSignal },
+): Promise<void> {
+  while ((await read()) === before) await systemClock.delay(10, { signal });
 }
