@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { ApiServerConfig } from '../apiserver/config.ts';
-import { type ApiServer, listenApi } from '../apiserver/listen.ts';
+import type { ApiServer } from '../apiserver/listen.ts';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
 import { dialDirect } from '../egress/direct.ts';
@@ -21,7 +21,6 @@ import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
 import type { ClusterPaths } from './cluster-directory.ts';
 import { ensureClusterInfo } from './cluster-info.ts';
-import { startControllers } from './controllers.ts';
 import { RenewingCertificate } from './renewing-certificate.ts';
 
 export interface ControlPlaneConfig {
@@ -74,7 +73,12 @@ export async function startControlPlane(
   const { log, clock = systemClock, dial = dialDirect } = options;
   await using parts = new AsyncDisposableStack();
   const metrics = new Metrics();
-  const [pki, store] = await Promise.all([openPki(config, log, clock), openStore(config, log, clock, metrics)]);
+  // The store's thread starts and files are read while the API server's modules load.
+  const [pki, store, { listenApi }] = await Promise.all([
+    openPki(config, log, clock),
+    openStore(config, log, clock, metrics),
+    import('../apiserver/listen.ts'),
+  ]);
   parts.use(store);
 
   const advertiseAddress = config.api?.advertiseAddress ?? defaultAdvertiseAddress(config.host);
@@ -139,6 +143,7 @@ export async function startControlPlane(
   await ensureClusterInfo(client, { server: api.url, caPem: pki.cluster.certificatePem });
   if (config.controllers !== false) {
     const reservedAddresses = [names.serviceAddress, advertiseAddress ?? [], api.host].flat();
+    const { startControllers } = await import('./controllers.ts');
     parts.use(await startControllers({ server: api.url, pki, reservedAddresses, log, clock, metrics }));
   }
 
