@@ -1,32 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { ResourceInfo } from '../api/resource-info.ts';
 import { scheme } from '../api/scheme.ts';
-import { defaultAnonymousPaths } from '../auth/authentication/anonymous.ts';
 import { createAuthenticator } from '../auth/authentication/create-authenticator.ts';
-import { parseStaticTokens } from '../auth/authentication/static-tokens.ts';
 import { createAuthorizer } from '../auth/authorization/create-authorizer.ts';
 import type { ObjectSource } from '../auth/object-source.ts';
 import { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
 import { TaskGroup } from '../lib/async.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { ConfigError } from '../lib/config-error.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics, metricsContentType } from '../lib/metrics.ts';
-import { parseCertificates } from '../pki/certificate.ts';
 import { parseSigningKey, parseVerificationKey } from '../pki/signing-key.ts';
 import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
 import { createAdmission } from './admission/create-admission.ts';
 import { createAuditor } from './audit/auditor.ts';
-import { type BootstrapHook, bootstrapHooks, ensureClusterObjects } from './bootstrap/cluster-objects.ts';
+import { authenticationOptions, checkAnonymous } from './authentication-options.ts';
+import { type BootstrapHook, ensureClusterObjects } from './bootstrap/cluster-objects.ts';
 import { ensureKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CachedObjects } from './cached-objects.ts';
 import type { ApiServerConfig } from './config.ts';
 import { admitConnect } from './connect-admission.ts';
 import { discoveryHandlers } from './discovery/handlers.ts';
 import { shareEventLeases } from './event-leases.ts';
-import { type HealthCheck, healthHandlers } from './health.ts';
+import { healthHandlers } from './health.ts';
+import { healthChecks } from './health-checks.ts';
 import { listenHttps } from './https-listener.ts';
 import { InFlight } from './in-flight.ts';
 import { indexHandler } from './index-handler.ts';
@@ -281,74 +278,6 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       return ended;
     },
   };
-}
-
-function authenticationOptions(config: ApiServerConfig): Parameters<typeof createAuthenticator>[0] {
-  const { clientCaPem, frontProxy, tokenAuthFile, bootstrapTokenAuth = true } = config;
-  const { anonymousAuth = { paths: defaultAnonymousPaths } } = config;
-  const pool = (pem: string) => {
-    const certificates = parseCertificates(pem);
-    return () => certificates;
-  };
-  const lower = (names: readonly string[]) => names.map((name) => name.toLowerCase());
-  const allowed = anonymousAuth && !(config.authorizationModes ?? []).includes('AlwaysAllow');
-  return {
-    ...(clientCaPem !== undefined && { clientAuthorities: pool(clientCaPem) }),
-    ...(frontProxy && {
-      requestHeader: {
-        authorities: pool(frontProxy.clientCaPem),
-        allowedNames: frontProxy.allowedNames,
-        headers: {
-          username: lower(frontProxy.usernameHeaders),
-          uid: lower(frontProxy.uidHeaders),
-          group: lower(frontProxy.groupHeaders),
-          extraPrefix: lower(frontProxy.extraHeaderPrefixes),
-        },
-      },
-    }),
-    ...(tokenAuthFile !== undefined && { staticTokens: parseStaticTokens(readFileSync(tokenAuthFile, 'utf8')) }),
-    bootstrapTokens: bootstrapTokenAuth,
-    ...(allowed && { anonymousPaths: anonymousAuth === true ? 'any' : anonymousAuth.paths }),
-  };
-}
-
-/** @throws {ConfigError} everything open to everybody is never what somebody wanted */
-function checkAnonymous({ authorizationModes = [], anonymousAuth }: ApiServerConfig): void {
-  if (!authorizationModes.includes('AlwaysAllow') || anonymousAuth === undefined || anonymousAuth === false) return;
-  throw new ConfigError('--anonymous-auth: cannot be on together with --authorization-mode=AlwaysAllow');
-}
-
-function healthChecks(parts: {
-  feed: StoreFeed;
-  store: Store;
-  state: { finished: ReadonlySet<BootstrapHook>; stopping: boolean };
-}): HealthCheck[] {
-  const { feed, store, state } = parts;
-  const fail = (message: string) => {
-    throw new Error(message);
-  };
-  return [
-    { name: 'ping', check: () => {} },
-    { name: 'log', check: () => {} },
-    { name: 'etcd', check: async () => void (await store.get('/registry/health')) },
-    { name: 'etcd-readiness', readinessOnly: true, check: async () => void (await store.get('/registry/health')) },
-    {
-      name: 'informer-sync',
-      readinessOnly: true,
-      check: () => (feed.healthy ? undefined : fail('the watch cache does not follow the store')),
-    },
-    ...bootstrapHooks.map(
-      (hook): HealthCheck => ({
-        name: `poststarthook/${hook}`,
-        check: () => (state.finished.has(hook) ? undefined : fail('not finished')),
-      }),
-    ),
-    {
-      name: 'shutdown',
-      readinessOnly: true,
-      check: () => (state.stopping ? fail('process is shutting down') : undefined),
-    },
-  ];
 }
 
 function metricsHandler(metrics: Metrics, requestMetrics: RequestMetrics): ConnectHandler {
