@@ -5,7 +5,7 @@ import { admitAll, validateAll } from '../admission/run-admission.ts';
 import type { CachedObject } from '../cached-object.ts';
 import type { ServedResource } from '../served-resource.ts';
 import type { ApiServices } from '../services.ts';
-import { currentObject, deleteStored, gaveUp, LostRace, maxAttempts, replaceStored, winner } from './stored-object.ts';
+import { currentObject, deleteStored, LostRace, replaceStored, untilWon } from './stored-object.ts';
 import { finalizersOf } from './update-object.ts';
 import { admissionAttributes, strategyContext, type WriteRequest } from './write-request.ts';
 import type { Written } from './written.ts';
@@ -17,15 +17,8 @@ export type Deletion = { readonly kept: boolean; readonly result: Written };
  * Deletes an object, or marks it when finalizers, foreground deletion or a grace period keep it. `request.options` are DeleteOptions.
  * @throws {ApiError}
  */
-export async function deleteObject(services: ApiServices, request: WriteRequest): Promise<Deletion> {
-  const { resource, namespace, name } = request;
-  let old = currentObject(resource, namespace, name);
-  for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const outcome = await deleteOnce(services, request, old);
-    if (!(outcome instanceof LostRace)) return outcome;
-    old = winner(resource, outcome, name);
-  }
-  throw gaveUp(resource, name);
+export function deleteObject(services: ApiServices, request: WriteRequest): Promise<Deletion> {
+  return untilWon(request, (stored) => deleteOnce(services, request, stored));
 }
 
 async function deleteOnce(

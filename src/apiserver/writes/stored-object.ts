@@ -15,7 +15,25 @@ export class LostRace {
 }
 
 /** How often a read-modify-write is repeated. */
-export const maxAttempts = 20;
+const maxAttempts = 20;
+
+/**
+ * Reads, changes and writes until no other write comes between.
+ * @throws {ApiError} `NotFound`; `Conflict` when others were always faster
+ */
+export async function untilWon<T extends object>(
+  { resource, namespace, name }: { resource: ServedResource; namespace: string; name: string },
+  attempt: (stored: CachedObject) => Promise<T | LostRace>,
+): Promise<T> {
+  let stored = currentObject(resource, namespace, name);
+  for (let attempts = 0; attempts < maxAttempts; attempts++) {
+    const outcome = await attempt(stored);
+    if (!(outcome instanceof LostRace)) return outcome;
+    if (!outcome.current) throw notFound(resource.info, name);
+    stored = outcome.current;
+  }
+  throw conflict(resource.info, name);
+}
 
 /** Replaces what is stored at `old`'s revision. */
 export async function replaceStored(
@@ -60,16 +78,6 @@ export function currentObject(resource: ServedResource, namespace: string, name:
   const found = resource.cache.get(namespace, name);
   if (!found) throw notFound(resource.info, name);
   return found;
-}
-
-/** The state that won, to try again on. @throws {ApiError} `NotFound` when it was a deletion */
-export function winner(resource: ServedResource, { current }: LostRace, name: string): CachedObject {
-  if (!current) throw notFound(resource.info, name);
-  return current;
-}
-
-export function gaveUp(resource: ServedResource, name: string): Error {
-  return conflict(resource.info, name);
 }
 
 /** Whether writing `object` over `old` would change nothing. */

@@ -7,16 +7,7 @@ import type { CachedObject } from '../cached-object.ts';
 import type { ServedResource } from '../served-resource.ts';
 import type { ApiServices } from '../services.ts';
 import type { Reservation } from '../strategy.ts';
-import {
-  currentObject,
-  deleteStored,
-  gaveUp,
-  isUnchanged,
-  LostRace,
-  maxAttempts,
-  replaceStored,
-  winner,
-} from './stored-object.ts';
+import { deleteStored, isUnchanged, LostRace, replaceStored, untilWon } from './stored-object.ts';
 import { limitUpdate } from './update-scope.ts';
 import { validateMetadata } from './validate-metadata.ts';
 import { admissionAttributes, strategyContext, type WriteRequest } from './write-request.ts';
@@ -33,15 +24,8 @@ export interface UpdateRequest extends WriteRequest {
 }
 
 /** Reads, changes and writes until no other write comes between. @throws {ApiError} */
-export async function updateObject(services: ApiServices, request: UpdateRequest): Promise<Written> {
-  const { resource, namespace, name } = request;
-  let old = currentObject(resource, namespace, name);
-  for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const outcome = await updateOnce(services, request, old);
-    if (!(outcome instanceof LostRace)) return outcome;
-    old = winner(resource, outcome, name);
-  }
-  throw gaveUp(resource, name);
+export function updateObject(services: ApiServices, request: UpdateRequest): Promise<Written> {
+  return untilWon(request, (stored) => updateOnce(services, request, stored));
 }
 
 async function updateOnce(
