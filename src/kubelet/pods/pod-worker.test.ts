@@ -120,6 +120,47 @@ test('a configuration that names something missing shows CreateContainerConfigEr
   );
 });
 
+test('a sidecar starts before the others and ends after them; hooks run in their containers', async () => {
+  const order: string[] = [];
+  const simulation: Simulation = {
+    run: async ({ name }, { signal }) => {
+      order.push(`${name} starts`);
+      if (name === 'init') return 0;
+      await aborted(signal);
+      order.push(`${name} ends`);
+      return 143;
+    },
+    exec: ({ name }, { command }) => {
+      order.push(`${name} ${command[0]}`);
+      return 0;
+    },
+  };
+  const hook = (command: string) => ({ exec: { command: [command] } });
+  const spec = {
+    initContainers: [
+      { name: 'side', image: 'x', restartPolicy: 'Always', lifecycle: { preStop: hook('preStop') } },
+      { name: 'init', image: 'x' },
+    ],
+    containers: [{ name: 'main', image: 'x', lifecycle: { postStart: hook('postStart'), preStop: hook('preStop') } }],
+  };
+  await using bed = await openBed(simulation, pod(spec));
+  await bed.until(({ phase }) => phase === 'Running');
+  const { metadata } = pod(spec);
+  const deletion = { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 30 };
+  bed.worker.update({ ...pod(spec), metadata: { ...metadata, ...deletion } });
+  await bed.worker.ended;
+  assert.deepEqual(order, [
+    'side starts',
+    'init starts',
+    'main starts',
+    'main postStart',
+    'main preStop',
+    'main ends',
+    'side preStop',
+    'side ends',
+  ]);
+});
+
 function pod(spec: Partial<NonNullable<Pod['spec']>>): Pod {
   return {
     metadata: { name: 'web', namespace: 'default', uid: 'u1', generation: 1 },
