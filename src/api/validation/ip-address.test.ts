@@ -18,6 +18,11 @@ test('an endpoint is never the host itself or its link', () => {
   ]) {
     assert.equal(validateEndpointIp(address, 'ip').length, 1, address);
   }
+  for (const address of ['127.63.255.255', '127.192.0.0']) {
+    assert.equal(validateEndpointIp(address, 'ip').length, 1, address);
+  }
+  // Where pods have their addresses when the node has no network of its own.
+  for (const address of ['127.64.0.0', '127.191.255.255']) assert.deepEqual(validateEndpointIp(address, 'ip'), []);
   for (const address of ['10.0.0.1', '192.168.1.1', '8.8.8.8', 'fd00::1', '2001:db8::1']) {
     assert.deepEqual(validateEndpointIp(address, 'ip'), [], address);
   }

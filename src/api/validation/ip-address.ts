@@ -50,7 +50,8 @@ export function validateEndpointIp(address: string, path: string): FieldError[] 
 }
 
 const unspecified = blockList('0.0.0.0/32', '::/128');
-const loopback = blockList('127.0.0.0/8', '::1/128');
+/** Without the addresses that nodes without a network of their own give their pods: 127.64.0.0 to 127.191.255.255. Upstream refuses these too. */
+const loopback = blockList('127.0.0.0/10', '127.192.0.0/10', '::1/128');
 const linkLocal = blockList('169.254.0.0/16', 'fe80::/10');
 const linkLocalMulticast = blockList('224.0.0.0/24', 'ff02::/16');
 
