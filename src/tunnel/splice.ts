@@ -7,11 +7,16 @@ const lingerMs = 10_000;
 /** How long it may take none of the last bytes. */
 const stallMs = 60_000;
 
+export interface SpliceOptions {
+  /** The socket gets nothing for so long, unless it speaks first. @default 0 */
+  readonly settleMs?: number;
+}
+
 /**
  * Carries bytes between a socket and a tunnelled connection until both have ended. What either side gave before it ended or failed is delivered
  * to the other first; a side that ends one direction leaves the other open. Resolves when both are closed; never rejects.
  */
-export function splice(socket: Duplex, tunnel: TunnelConnection): Promise<void> {
+export function splice(socket: Duplex, tunnel: TunnelConnection, options: SpliceOptions = {}): Promise<void> {
   const closed = Promise.withResolvers<void>();
   let open = 2;
   const onClose = () => {
@@ -25,17 +30,28 @@ export function splice(socket: Duplex, tunnel: TunnelConnection): Promise<void> 
     void endTransport(socket, { lingerMs, stallMs });
   };
 
+  const speak = () => {
+    clearTimeout(settling);
+    settling = undefined;
+    tunnel.resume();
+  };
+  let settling = options.settleMs ? setTimeout(speak, options.settleMs) : undefined;
+
   socket.on('data', (chunk: Buffer) => {
+    if (settling) speak();
     if (!tunnel.writable) return;
     if (!tunnel.write(chunk)) socket.pause();
   });
   tunnel.on('drain', () => socket.resume());
-  socket.on('end', () => tunnel.end());
+  socket.on('end', () => {
+    if (settling) speak();
+    tunnel.end();
+  });
   // A socket that breaks gives nothing more; what it gave before is still on its way.
   socket.on('error', () => tunnel.close());
   socket.on('close', () => {
     tunnel.close();
-    tunnel.resume();
+    speak();
     onClose();
   });
 
@@ -43,7 +59,10 @@ export function splice(socket: Duplex, tunnel: TunnelConnection): Promise<void> 
     if (!socket.writable) return;
     if (!socket.write(chunk)) tunnel.pause();
   });
-  socket.on('drain', () => tunnel.resume());
+  if (settling) tunnel.pause();
+  socket.on('drain', () => {
+    if (!settling) tunnel.resume();
+  });
   tunnel.on('end', () => {
     if (tunnel.closedByPeer) endSocket();
     else socket.end();
@@ -62,7 +81,7 @@ export function splice(socket: Duplex, tunnel: TunnelConnection): Promise<void> 
   });
   // Both may have been paused on their way here.
   socket.resume();
-  tunnel.resume();
+  if (!settling) tunnel.resume();
   if (socket.destroyed) {
     tunnel.close();
     tunnel.resume();

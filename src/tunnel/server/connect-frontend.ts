@@ -21,6 +21,8 @@ export interface ConnectFrontendOptions {
 }
 
 const established = 'HTTP/1.1 200 Connection Established\r\n\r\n';
+/** Clients refuse bytes that they read together with the header; one that speaks first has read it. */
+const settleMs = 20;
 const maxHeaderBytes = 1024 * 1024;
 const headersTimeoutMs = 60_000;
 
@@ -28,7 +30,12 @@ const headersTimeoutMs = 60_000;
 export async function listenConnect(options: ConnectFrontendOptions): Promise<RunningListener> {
   const { tls, dial, metrics, log } = options;
   const sockets = new Set<Duplex>();
-  const serverOptions = { maxHeaderSize: maxHeaderBytes, headersTimeout: headersTimeoutMs, noDelay: true };
+  const serverOptions = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    noDelay: true,
+    allowHalfOpen: true,
+  };
   const server = tls
     ? https.createServer({
         ...serverOptions,
@@ -60,9 +67,8 @@ export async function listenConnect(options: ConnectFrontendOptions): Promise<Ru
       const connection = await dial({ protocol: 'tcp', address, signal: abandoned.signal });
       socket.off('close', abandon);
       if (head.length > 0) socket.unshift(head);
-      // The header is a write, and as far as we can make it a packet, of its own: clients refuse bytes behind it.
       await new Promise<void>((resolve) => socket.write(established, () => resolve()));
-      await splice(socket, connection);
+      await splice(socket, connection, { settleMs });
     } catch (error) {
       socket.off('close', abandon);
       refuse(socket, error);
