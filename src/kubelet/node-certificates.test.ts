@@ -10,7 +10,7 @@ import { type ConnectionOptions, connect } from 'node:tls';
 import type { Pod } from '../api/kubernetes/core-v1.ts';
 import { pods } from '../client/resources.ts';
 import type { SigningOptions } from '../pki/signing.ts';
-import { openBed } from './node-bed.ts';
+import { openBed } from './node-bed-suite.ts';
 
 test("a node finds the cluster's CA by its pin, and joins no other cluster", async () => {
   await using bed = await openBed();

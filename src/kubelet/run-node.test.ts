@@ -6,9 +6,9 @@ import { test } from 'node:test';
 import type { Node, Pod } from '../api/kubernetes/core-v1.ts';
 import { nodes, pods } from '../client/resources.ts';
 import { silentLogger } from '../lib/log.ts';
-import { openBed } from './node-bed.ts';
+import { openBed } from './node-bed-suite.ts';
 import { runNode } from './run-node.ts';
-import { processesNaming } from './runtimes/process/process-runtime-bed.ts';
+import { processesNaming } from './runtimes/process/process-bed-suite.ts';
 
 test('a node joins with a token, gets both certificates, registers itself and is Ready', async () => {
   await using bed = await openBed();

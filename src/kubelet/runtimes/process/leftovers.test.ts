@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { helperEnvironment, type Isolation, probeIsolation } from './isolation.ts';
-import { openBed, output, processesNaming, untilNoneNames } from './process-runtime-bed.ts';
+import { openBed, output, processesNaming, untilNoneNames } from './process-bed-suite.ts';
 import { supervisorScript } from './supervisor-script.ts';
 
 const isolation = await probeIsolation();

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { Isolation } from './isolation.ts';
 import { probeIsolation } from './isolation.ts';
-import { exitCode, openBed, output } from './process-runtime-bed.ts';
+import { exitCode, openBed, output } from './process-bed-suite.ts';
 
 const isolation = await probeIsolation();
 const modes: Isolation[] = [
