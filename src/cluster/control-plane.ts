@@ -74,12 +74,18 @@ export async function startControlPlane(
   await using parts = new AsyncDisposableStack();
   const metrics = new Metrics();
   // The store's thread starts and files are read while the API server's modules load.
+  const opening = openStore(config, log, clock, metrics);
+  parts.defer(() =>
+    opening.then(
+      (store) => store[Symbol.asyncDispose](),
+      () => {}, // what did not open is reported by who waits for it
+    ),
+  );
   const [pki, store, { listenApi }] = await Promise.all([
     openPki(config, log, clock),
-    openStore(config, log, clock, metrics),
+    opening,
     import('../apiserver/listen.ts'),
   ]);
-  parts.use(store);
 
   const advertiseAddress = config.api?.advertiseAddress ?? defaultAdvertiseAddress(config.host);
   const names = {
