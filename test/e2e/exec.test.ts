@@ -51,7 +51,7 @@ describeWithKubectls('exec, attach, run and debug', (fixture) => {
       terminal.resize(77, 22);
       await terminal.printed(/RESIZED/);
       // The terminal makes a signal of it inside the container, and drops what has been typed before.
-      terminal.type(`(trap 'echo INTER""RUPTED' INT; echo SLEEP""ING; sleep 1000)\r`);
+      terminal.type(`(trap 'echo INTER""RUPTED; exit' INT; echo SLEEP""ING; sleep 1000)\r`);
       await terminal.printed(/SLEEPING/);
       terminal.type('\x03');
       await terminal.printed(/INTERRUPTED[\s\S]*[#$] $/); // the next prompt

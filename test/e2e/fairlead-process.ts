@@ -22,10 +22,23 @@ export interface FairleadProcess extends AsyncDisposable {
 
 const launcher = join(import.meta.dirname, '../../bin/fairlead');
 
+export interface StartOptions {
+  /** @default one of its own, which disposal removes */
+  readonly directory?: string;
+  readonly args?: readonly string[];
+  /** Another user to run as, for tests that run as root. */
+  readonly user?: { readonly uid: number; readonly gid: number; readonly home: string };
+  /** What runs `fairlead`. @default the launcher of this tree */
+  readonly command?: {
+    readonly file: string;
+    readonly args: readonly string[];
+    readonly cwd?: string;
+    readonly path?: string;
+  };
+}
+
 /** Runs `fairlead up` in a data directory of its own and resolves when it says that it is ready. @throws with its output if it ends before */
-export async function startUp(
-  options: { directory?: string; args?: readonly string[] } = {},
-): Promise<FairleadProcess> {
+export async function startUp(options: StartOptions = {}): Promise<FairleadProcess> {
   const owned = options.directory === undefined;
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'fairlead-up-'));
   const kubeconfig = join(directory, 'kubeconfig');
@@ -39,7 +52,18 @@ export async function startUp(
     'json',
     ...(options.args ?? []),
   ];
-  const child = spawn('sh', [launcher, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const { user, command = { file: 'sh', args: [launcher] } } = options;
+  const child = spawn(command.file, [...command.args, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(command.cwd !== undefined && { cwd: command.cwd }),
+    ...(user && { uid: user.uid, gid: user.gid }),
+    detached: true, // a process group of its own, which Ctrl-C reaches as a whole
+    env: {
+      ...process.env,
+      ...(user && { HOME: user.home, XDG_CACHE_HOME: join(user.home, '.cache') }),
+      ...(command.path !== undefined && { PATH: command.path }),
+    },
+  });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     errors = (errors + chunk).slice(-20_000);
@@ -49,7 +73,7 @@ export async function startUp(
   await new Promise<void>((resolve, reject) => {
     const fail = (what: string) => {
       clearTimeout(timer);
-      child.kill('SIGKILL');
+      signalGroup(child, 'SIGKILL');
       if (owned) rmSync(directory, { recursive: true, force: true });
       reject(new Error(`fairlead up ${what} before it was ready, after ${JSON.stringify(steps)}: ${errors}`));
     };
@@ -65,7 +89,7 @@ export async function startUp(
   });
   const interrupt = async () => {
     if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGINT');
+      signalGroup(child, 'SIGINT');
       await once(child, 'close');
     }
     return child.exitCode;
@@ -81,4 +105,13 @@ export async function startUp(
       if (owned) rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

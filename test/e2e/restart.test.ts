@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startUp } from './fairlead-process.ts';
 import { Kubectl } from './kubectl.ts';
 import { newestKubectl } from './kubectl-binaries.ts';
+import { processesWith } from './processes.ts';
 import { podManifest, shellContainer, sleeper } from './with-cluster.ts';
 
 interface PodFacts {
@@ -27,7 +28,7 @@ test('a second start finds all data, the same CA and the same pods', options, as
       return kubectl.json<PodFacts>(['get', 'pod', 'kept']);
     });
     const authority = readFileSync(join(directory, 'data/pki/ca.crt'), 'utf8');
-    assert.deepEqual(processesUnder(directory), [], 'the pods processes end with the cluster');
+    assert.deepEqual(processesWith(directory), [], 'the pods processes end with the cluster');
 
     const after = await runOnce(directory, async (kubectl) => {
       assert.equal(await kubectl.text(['get', 'cm', 'kept', '-o', 'jsonpath={.data.a}']), 'b');
@@ -85,17 +86,4 @@ async function runOnce<T>(directory: string, action: (kubectl: Kubectl) => Promi
   } finally {
     assert.equal(await up.interrupt(), 0);
   }
-}
-
-/** Command lines of processes that mention `directory`, this one excepted. */
-function processesUnder(directory: string): string[] {
-  if (!existsSync('/proc/self')) return [];
-  return globSync('/proc/[0-9]*/cmdline').flatMap((file) => {
-    try {
-      const line = readFileSync(file, 'utf8').replaceAll('\0', ' ');
-      return line.includes(directory) ? [line] : [];
-    } catch {
-      return []; // it has ended meanwhile
-    }
-  });
 }
