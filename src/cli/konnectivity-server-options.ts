@@ -51,6 +51,10 @@ export const konnectivityServerOptions: readonly OptionSpec[] = [
   valueFlag('cipher-suites', 'Cipher suites below TLS 1.3, by their names in Go', ''),
   valueFlag('tls-min-version', 'VersionTLS10 to VersionTLS13', ''),
   valueFlag('xfr-channel-size', 'Taken; queues here are bounded in bytes', '10'),
+  booleanFlag(
+    'trust-agent-identifiers',
+    "Believe what agents with a node's certificate say that they reach, as upstream",
+  ),
   booleanFlag('enable-lease-controller', 'Not supported yet: give --server-count'),
   valueFlag('lease-namespace', 'Without effect as long as leases are not supported', 'kube-system'),
   valueFlag('lease-label', 'Without effect as long as leases are not supported', 'k8s-app=konnectivity-server'),
@@ -102,6 +106,7 @@ export function parseKonnectivityServer(options: OptionValues): ParsedServer {
       serverId: chooseId(options.text('serverId'), 'PROXY_SERVER_ID'),
       serverCount: parseNumber(options, 'serverCount'),
       strategies,
+      trustIdentifiers: options.flag('trustAgentIdentifiers'),
       dialTimeoutMs,
       keepaliveMs: options.durationMs('keepaliveTime') ?? 10_000,
       frontendKeepaliveMs: options.durationMs('frontendKeepaliveTime') ?? 3_600_000,

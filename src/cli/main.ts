@@ -33,6 +33,12 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
   version: { summary: 'Print the version', load: async () => (await import('./version.ts')).version },
 };
 
+// Whoever reads our output may stop reading, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exitCodes.ok);
+});
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<ExitCode> {
