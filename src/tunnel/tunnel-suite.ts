@@ -18,11 +18,15 @@ export interface TestCredentials {
 }
 
 /** One CA, a server certificate for 127.0.0.1 and a client certificate. */
-export async function createTestCredentials(): Promise<TestCredentials> {
+export async function createTestCredentials({
+  clientName = 'agent',
+}: {
+  clientName?: string;
+} = {}): Promise<TestCredentials> {
   const { cluster } = await openClusterPki();
   const names = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
   const server = await cluster.issue({ commonName: 'konnectivity', ...names, usages: ['server'] });
-  const client = await cluster.issue({ commonName: 'agent', usages: ['client'] });
+  const client = await cluster.issue({ commonName: clientName, usages: ['client'] });
   const ca = cluster.certificatePem;
   return {
     ca,

@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import { parseAgentIdentifiers } from '../agent-identifiers.ts';
 import { extensionsHeader, formatExtensions, parseExtensions } from '../extensions.ts';
 import type { QueueBudget } from '../queue-budget.ts';
 import { type AgentTokens, authenticateAgent } from './agent-authentication.ts';
+import { type ClaimRules, checkAgentClaim } from './agent-claim.ts';
 import { Backend } from './backend.ts';
 import type { BackendRegistry } from './backend-registry.ts';
 import type { GrpcHandler } from './grpc-listener.ts';
@@ -19,6 +21,8 @@ export interface AgentServiceOptions {
   readonly log: Logger;
   /** Absent: whoever the port's TLS let in. */
   readonly tokens?: AgentTokens | undefined;
+  /** Absent: what agents say is believed, as upstream. */
+  readonly claimRules: ClaimRules | undefined;
 }
 
 /** `AgentService.Connect`: checks who an agent is, tells it the server's id and count, and keeps it among the backends while its stream lasts. */
@@ -38,6 +42,8 @@ export function agentService(options: AgentServiceOptions): GrpcHandler {
       throw new Error(`expected one agent ID in the context, got [${headers['agentid'] ?? ''}]`);
     }
     const identifiers = parseAgentIdentifiers(single(headers, 'agentidentifiers') ?? '');
+    const commonName = commonNameOf(stream);
+    if (options.claimRules) checkAgentClaim({ commonName, identifiers }, options.claimRules);
     if (options.tokens) await authenticateAgent(headers.authorization, options.tokens);
     if (stream.destroyed) return;
     const log = options.log.with({ agentId });
@@ -79,6 +85,14 @@ export function agentService(options: AgentServiceOptions): GrpcHandler {
       refuseCall(stream, { message });
     });
   };
+}
+
+/** Whose client certificate the connection showed; one that was not verified never gets here. */
+function commonNameOf(stream: ServerHttp2Stream): string | undefined {
+  const socket = stream.session?.socket as TLSSocket | undefined; // agents' ports always have TLS
+  const subject = socket?.getPeerCertificate()?.subject;
+  const name: unknown = subject?.CN;
+  return Array.isArray(name) ? name.at(-1) : typeof name === 'string' ? name : undefined;
 }
 
 /** The value of a key that may come once; Node joins repeated keys with a comma. */

@@ -99,3 +99,15 @@ test('metadata that is absent or broken is refused with a status', async () => {
   assert.match(String(headers['grpc-message']), /invalid semicolon separator/);
   assert.deepEqual(bed.server.agents(), []);
 });
+
+test('an agent with a node’s certificate may not claim another node’s name', async () => {
+  const node = await createTestCredentials({ clientName: 'system:node:a' });
+  const agents = { address: { port: 0, host: '127.0.0.1' }, tls: node.serverTls };
+  await using bed = await open({ agents });
+  await using thief = new RawAgent(bed.server.agentPort, node, { agentidentifiers: 'host=b' });
+  assert.equal((await thief.headers)['grpc-message'], 'node a may not be the agent of host b');
+  await using owner = new RawAgent(bed.server.agentPort, node, { agentidentifiers: 'host=a', agentid: 'owner' });
+  assert.equal((await owner.headers)['serverid'], 's-1');
+  await until(() => bed.server.agents().length > 0);
+  assert.deepEqual(bed.server.agents(), ['owner']);
+});

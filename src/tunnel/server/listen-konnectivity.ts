@@ -58,7 +58,10 @@ export async function listenKonnectivity(
 
   const { serverId, serverCount = 1 } = config;
   const { tokens, address, tls } = config.agents;
-  const service = agentService({ serverId, serverCount, registry, budget, metrics: serverMetrics, log, tokens });
+  const { nodeAddresses } = config;
+  const claimRules = config.trustIdentifiers ? undefined : nodeAddresses ? { nodeAddresses } : {};
+  const common = { serverId, serverCount, registry, budget, metrics: serverMetrics, log };
+  const service = agentService({ ...common, tokens, claimRules });
   const agents = opened.use(
     await listenGrpc({
       address,
@@ -87,11 +90,11 @@ export async function listenKonnectivity(
   const resources = opened.move();
 
   function listenFrontend({ mode, address: at, tls: frontendTls }: FrontendConfig): Promise<RunningListener> {
-    const common = { address: at, tls: frontendTls, log };
-    if (mode === 'http-connect') return listenConnect({ ...common, dial, metrics: serverMetrics });
+    const place = { address: at, tls: frontendTls, log };
+    if (mode === 'http-connect') return listenConnect({ ...place, dial, metrics: serverMetrics });
     const handlers = { '/ProxyService/Proxy': grpcFrontend({ dial, metrics: serverMetrics }) };
     const ping = { intervalMs: config.frontendKeepaliveMs ?? hour, timeoutMs: pingTimeoutMs };
-    return listenGrpc({ ...common, handlers, ping });
+    return listenGrpc({ ...place, handlers, ping });
   }
 
   return {

@@ -27,6 +27,10 @@ export interface KonnectivityConfig {
   readonly frontend?: FrontendConfig;
   readonly health?: PlainAddress;
   readonly admin?: PlainAddress;
+  /** Believes what an agent with a node's certificate says about its host and addresses, as upstream does. @default false */
+  readonly trustIdentifiers?: boolean;
+  /** The addresses that each node may claim. @default none */
+  readonly nodeAddresses?: (node: string) => readonly string[];
   /** In order: the first that finds an agent wins. @default ['default'] */
   readonly strategies?: readonly ProxyStrategy[];
   /** How often an idle agent is pinged. @default 10000 */
