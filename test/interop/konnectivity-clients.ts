@@ -14,7 +14,7 @@ export function httpTunnels(address: ConnectAddress): OpenTunnel {
     if (!header.startsWith('HTTP/1.1 200 ')) {
       const body = Buffer.concat([behind, await readAll(socket)]).toString();
       socket.destroy();
-      throw new Error(`${header.split('\r\n')[0]}: ${body}`);
+      throw new Error(`${header.split('\r\n')[0]}: ${body}`.slice(0, 500));
     }
     if (behind.length > 0) socket.unshift(behind);
     return socket;

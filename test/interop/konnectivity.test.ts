@@ -74,6 +74,7 @@ function combination({ server, agent, mode, transport }: Combination): void {
     if (server === 'ours' && agent === 'ours' && mode === 'http-connect') {
       await context.test('a half-close leaves the answer open', () => answersAfterEnd(open));
     }
+    if (server === 'ours') await context.test('a client that takes nothing beside others', () => outlivesStall(open));
     await context.test('a refused dial', async () => {
       const closed = await listenTarget(() => {});
       await closed[Symbol.asyncDispose]();
@@ -102,8 +103,9 @@ async function echoes(open: OpenTunnel): Promise<void> {
 }
 
 async function receivesAll(open: OpenTunnel): Promise<void> {
-  await using target = await listenTarget((socket) => socket.end(payload));
+  await using target = await listenTarget((socket) => void socket.once('data', () => socket.end(payload)));
   const tunnel = await open(`127.0.0.1:${target.port}`);
+  tunnel.write('go');
   assert.equal(hash(await readAll(tunnel)), hash(payload));
   await finish(tunnel);
 }
@@ -143,6 +145,21 @@ async function answersAfterEnd(open: OpenTunnel): Promise<void> {
   const tunnel = await open(`127.0.0.1:${target.port}`);
   tunnel.end(payload);
   assert.equal((await readAll(tunnel)).toString(), `got ${payload.length}`);
+}
+
+/** With an upstream agent the stalled one is closed after a second; with ours it waits for itself alone. */
+async function outlivesStall(open: OpenTunnel): Promise<void> {
+  await using endless = await listenTarget((socket) => {
+    const push = () => {
+      while (!socket.destroyed && socket.write(payload.subarray(0, 64 * 1024)));
+    };
+    socket.on('drain', push);
+    push();
+  });
+  const stalled = await open(`127.0.0.1:${endless.port}`);
+  await read(stalled, 1);
+  for (let round = 0; round < 3; round++) await receivesAll(open);
+  await finish(stalled);
 }
 
 /** The next `length` bytes; the tunnel is paused behind them. */
