@@ -26,7 +26,6 @@ export async function openServerLink(config: AgentConfig, signal: AbortSignal): 
   const socket = await connectTls(config, signal, deadline);
   const session = http2.connect(`https://${config.server.host}`, { ...sessionOptions, createConnection: () => socket });
   session.on('error', () => {}); // each stream and the caller hear of it by 'close'
-  session.on('remoteSettings', () => {});
   session.once('connect', () => session.setLocalWindowSize(sessionWindowBytes));
   try {
     const stream = session.request(
