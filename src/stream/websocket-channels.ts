@@ -18,6 +18,8 @@ export interface ChannelOptions {
 }
 
 const bufferBytes = 256 * 1024;
+/** What is written while a message is under way is joined to the next. */
+const writeBufferBytes = 128 * 1024;
 /** Peers limit the size of a message; what is written at once may be larger. */
 const maxPayloadBytes = 64 * 1024;
 
@@ -49,15 +51,11 @@ export class WebSocketChannels {
   writable(number: number): Writable {
     const { protocol, sendsClose } = this.#options;
     const stream = new Writable({
-      highWaterMark: 64 * 1024,
-      write: (chunk: Buffer, _encoding, done) => {
-        let from = 0;
-        for (; chunk.length - from > maxPayloadBytes; from += maxPayloadBytes) {
-          const part = chunk.subarray(from, from + maxPayloadBytes);
-          this.#connection.send(encodeChannelMessage(number, part, protocol), () => {});
-        }
-        if (from === chunk.length) done();
-        else this.#connection.send(encodeChannelMessage(number, chunk.subarray(from), protocol), done);
+      highWaterMark: writeBufferBytes,
+      write: (chunk: Buffer, _encoding, done) => this.#send(number, [chunk], done),
+      writev: (chunks, done) => {
+        const parts = chunks.map(({ chunk }) => chunk as Buffer); // strings have been encoded
+        this.#send(number, parts, done);
       },
       final: (done) => {
         if (sendsClose && hasChannelClose(protocol) && !this.#connection.closed.aborted) {
@@ -71,6 +69,21 @@ export class WebSocketChannels {
   /** An empty message on `number`: tells a client that the streams are open. */
   greet(number: number): void {
     this.#connection.send(encodeChannelMessage(number, new Uint8Array(0), this.#options.protocol), () => {});
+  }
+
+  /** Joins and splits `chunks` into messages. */
+  #send(number: number, chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+    const { protocol } = this.#options;
+    const messages = joinPayloads(chunks);
+    if (messages.length === 0) done();
+    messages.forEach((payloads, index) => {
+      const sent = index === messages.length - 1 ? done : () => {};
+      if (isBase64Protocol(protocol)) {
+        this.#connection.send(encodeChannelMessage(number, Buffer.concat(payloads), protocol), sent);
+      } else {
+        this.#connection.sendParts([Uint8Array.of(number), ...payloads], sent);
+      }
+    });
   }
 
   #createReadable(): Readable {
@@ -122,6 +135,25 @@ export class WebSocketChannels {
     this.#inbound.clear();
     this.#full.clear();
   }
+}
+
+/** The payloads of each message: as few messages as the limit allows, and nothing copied. */
+function joinPayloads(chunks: readonly Buffer[]): Buffer[][] {
+  const messages: Buffer[][] = [];
+  let room = 0;
+  for (const chunk of chunks) {
+    for (let from = 0; from < chunk.length; ) {
+      if (room === 0) {
+        messages.push([]);
+        room = maxPayloadBytes;
+      }
+      const part = chunk.subarray(from, from + room);
+      messages.at(-1)?.push(part);
+      room -= part.length;
+      from += part.length;
+    }
+  }
+  return messages;
 }
 
 /** A lost connection fails all channels, also those nobody uses any more. Who reads or writes one sees the error there. */

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
+import { encodeBinaryHead } from '../wire/websocket-frame.ts';
 import { refuseUpgrade, tuneSocket, type UpgradeRequest } from './upgrade.ts';
 import { UpgradeRefused } from './upgrade-refused.ts';
 
@@ -42,15 +43,21 @@ export class WebSocketConnection {
   readonly protocol: string;
   readonly #socket: WebSocket;
   readonly #transport: Duplex;
+  readonly #masks: boolean;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout | undefined;
-  #waiting: ((error?: Error) => void)[] = [];
+  #waiting = new Set<(error?: Error) => void>();
   #lastReceivedMs = performance.now();
 
   /** @param transport what `socket` runs on: says when there is room to write */
-  constructor(socket: WebSocket, transport: Duplex, options: WebSocketOptions & { protocol: string }) {
+  constructor(
+    socket: WebSocket,
+    transport: Duplex,
+    options: WebSocketOptions & { readonly protocol: string; readonly role: 'client' | 'server' },
+  ) {
     this.#socket = socket;
     this.#transport = transport;
+    this.#masks = options.role === 'client';
     this.protocol = options.protocol;
     socket.pause();
     socket.on('error', (error) => this.#end(error));
@@ -95,8 +102,35 @@ export class WebSocketConnection {
       return;
     }
     this.#socket.send(data, { binary: typeof data !== 'string' });
-    if (this.#transport.writableNeedDrain) this.#waiting.push(done);
+    if (this.#transport.writableNeedDrain) this.#waiting.add(done);
     else done();
+  }
+
+  /**
+   * Sends one binary message that consists of `parts`. `done` is called when the system has taken it, so that what is written in the meantime can
+   * be joined. A server's parts are handed to the transport as they are: the library would want them as one.
+   */
+  sendParts(parts: readonly Uint8Array[], done: (error?: Error) => void): void {
+    if (this.#masks || this.#socket.readyState !== WebSocket.OPEN) {
+      this.send(Buffer.concat(parts), done);
+      return;
+    }
+    let settled = false;
+    const settle = (error?: Error | null) => {
+      if (settled) return;
+      settled = true;
+      this.#waiting.delete(settle);
+      done(error ?? undefined);
+    };
+    this.#waiting.add(settle); // a lost connection does not call back for what it had not sent
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#transport.cork();
+    this.#transport.write(encodeBinaryHead(length));
+    parts.forEach((part, index) => {
+      if (index < parts.length - 1) this.#transport.write(part);
+      else this.#transport.write(part, settle);
+    });
+    this.#transport.uncork();
   }
 
   /** Sends the close frame behind everything sent so far. Resolves when the peer has answered it, or after 30 s. */
@@ -135,7 +169,7 @@ export class WebSocketConnection {
 
   #settle(error: Error | undefined): void {
     const waiting = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = new Set();
     for (const done of waiting) done(error);
   }
 }
@@ -167,7 +201,7 @@ export function acceptWebSocket(
   let accepted: WebSocketConnection | undefined;
   const plainRequest = Object.create(request, { headers: { value: headers } });
   server.handleUpgrade(plainRequest, socket, head, (ws) => {
-    accepted = new WebSocketConnection(ws, socket, options);
+    accepted = new WebSocketConnection(ws, socket, { ...options, role: 'server' });
   });
   if (!accepted) throw refuseUpgrade(upgrade, 400, 'The WebSocket handshake failed');
   return accepted;
@@ -209,7 +243,7 @@ export function openWebSocket(transport: Duplex, options: OpenWebSocketOptions):
     ws.on('open', () => {
       signal.removeEventListener('abort', abandon);
       ws.off('error', fail);
-      const connection = new WebSocketConnection(ws, transport, { ...options, protocol });
+      const connection = new WebSocketConnection(ws, transport, { ...options, protocol, role: 'client' });
       if (protocols.length === 0 ? protocol === '' : protocols.includes(protocol)) {
         resolve(connection);
       } else {
