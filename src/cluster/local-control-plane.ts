@@ -23,11 +23,9 @@ export async function startLocalControlPlane(
   config: LocalControlPlaneConfig,
   { log }: { log: Logger },
 ): Promise<ControlPlane> {
-  const { name, paths, host, port, ...rest } = config;
+  const { name, paths } = config;
   await using parts = new AsyncDisposableStack();
-  const controlPlane = parts.use(
-    await startControlPlane({ ...rest, paths, host, port: port ?? (await choosePort(paths, host)) }, { log }),
-  );
+  const controlPlane = parts.use(await startOnPort(config, log));
   const { server, pki, admin } = controlPlane;
   writeClusterRecord(paths, {
     apiVersion: 'fairlead.dev/v1',
@@ -46,6 +44,21 @@ export async function startLocalControlPlane(
   const owned = parts.move();
   return { ...controlPlane, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
+
+/** A port that was free may be taken by the time it is listened on, by another cluster that starts: then the next one serves. */
+async function startOnPort({ name: _, port, ...rest }: LocalControlPlaneConfig, log: Logger): Promise<ControlPlane> {
+  for (let attempt = 1; ; attempt++) {
+    const chosen = port ?? (await choosePort(rest.paths, rest.host));
+    try {
+      return await startControlPlane({ ...rest, port: chosen }, { log });
+    } catch (error) {
+      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!taken || port !== undefined || attempt === maxStarts) throw error;
+    }
+  }
+}
+
+const maxStarts = 10;
 
 function choosePort(paths: ClusterPaths, host: string): Promise<number> {
   const record = readClusterRecord(paths);
