@@ -177,7 +177,7 @@ export class SessionPool implements AsyncDisposable {
       session.destroy(new Error(`no answer to a ping within ${pingTimeoutMs / 1000} s`));
     }, pingTimeoutMs);
     timer.unref();
-    session.once('close', () => clearTimeout(timer));
+    // Called with an error where the session ends before the answer.
     session.ping(() => clearTimeout(timer));
   }
 
