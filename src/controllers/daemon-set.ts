@@ -8,6 +8,7 @@ import { inBatches } from './batches.ts';
 import type { ControllerContext } from './controller.ts';
 import { syncRevision } from './controller-revisions.ts';
 import { daemonPod, revisionHashLabel, targetNode } from './daemon-pods.ts';
+import { deletePods } from './delete-pods.ts';
 import { OwnedPods } from './owned-pods.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { planDaemonPods } from './plan-daemon-pods.ts';
@@ -51,14 +52,8 @@ export function startDaemonSetController(context: ControllerContext): AsyncDispo
       });
       const plan = planDaemonPods({ set, pods: own, nodes: [...nodeInformer.values()], hash, nowMs: clock.now() });
       if (pending.settled(key, owned.pods)) {
-        await inBatches(plan.remove.length, async (position) => {
-          const pod = plan.remove[position];
-          if (!pod) return;
-          const { namespace = '', name = '', uid = '' } = pod.metadata ?? {};
-          pending.deleted(key, pod);
-          await client.delete(pods, { namespace, name }, { preconditions: { uid }, signal });
-          say(set, 'SuccessfulDelete', `Deleted pod: ${name}`);
-        });
+        const onDeleted = (name: string) => say(set, 'SuccessfulDelete', `Deleted pod: ${name}`);
+        await deletePods(plan.remove, { client, pending, owner: key, signal, onDeleted });
         await inBatches(plan.create.length, async (position) => {
           const created = await client.create<Pod>(pods, daemonPod(set, plan.create[position] ?? '', hash), { signal });
           pending.created(key, created);

@@ -8,6 +8,7 @@ import { formatTime } from '../lib/clock.ts';
 import { inBatches } from './batches.ts';
 import { withCondition, withoutCondition } from './conditions.ts';
 import type { ControllerContext, StartController } from './controller.ts';
+import { deletePods } from './delete-pods.ts';
 import { OwnedPods } from './owned-pods.ts';
 import { controllerReference } from './owner-references.ts';
 import { PendingWrites } from './pending-writes.ts';
@@ -71,20 +72,12 @@ function startReplicas(
               { type: 'Normal', reason: 'SuccessfulCreate', message: `Created pod: ${created.metadata?.name}` },
             );
           });
-          await inBatches(Math.min(remove.length, burst), async (index) => {
-            const pod = remove[index];
-            if (!pod?.metadata?.name) return;
-            pending.deleted(key, pod);
-            await client.delete(
-              pods,
-              { namespace, name: pod.metadata.name },
-              { preconditions: { uid: pod.metadata.uid ?? '' }, signal },
-            );
+          const onDeleted = (podName: string) =>
             events.record(
               { ...set, apiVersion: owner.apiVersion, kind: owner.kind },
-              { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted pod: ${pod.metadata.name}` },
+              { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted pod: ${podName}` },
             );
-          });
+          await deletePods(remove.slice(0, burst), { client, pending, owner: key, signal, onDeleted });
         } catch (error) {
           signal.throwIfAborted();
           failure = error;

@@ -9,6 +9,7 @@ import { inBatches } from '../batches.ts';
 import type { ControllerContext } from '../controller.ts';
 import { syncRevision } from '../controller-revisions.ts';
 import { revisionHashLabel } from '../daemon-pods.ts';
+import { deletePods } from '../delete-pods.ts';
 import { OwnedPods } from '../owned-pods.ts';
 import { controllerReference } from '../owner-references.ts';
 import { PendingWrites } from '../pending-writes.ts';
@@ -52,14 +53,9 @@ export function startStatefulSetController(context: ControllerContext): AsyncDis
       });
       if (pending.settled(key, owned.pods)) {
         const plan = planStatefulSet(set, own, hash);
-        await inBatches(plan.remove.length, async (position) => {
-          const pod = plan.remove[position];
-          if (!pod) return;
-          const { namespace = '', name = '', uid = '' } = pod.metadata ?? {};
-          pending.deleted(key, pod);
-          await client.delete(pods, { namespace, name }, { preconditions: { uid }, signal });
+        const onDeleted = (name: string) =>
           say(set, 'SuccessfulDelete', `delete Pod ${name} in StatefulSet ${set.metadata?.name} successful`);
-        });
+        await deletePods(plan.remove, { client, pending, owner: key, signal, onDeleted });
         await inBatches(plan.create.length, async (position) => {
           const ordinal = plan.create[position] ?? 0;
           await ensureClaims(set, ordinal, signal);
