@@ -1,4 +1,4 @@
-import { bootstrapSigner } from './bootstrap-signer.ts';
+import { startBootstrapSigner } from './bootstrap-signer.ts';
 import { startClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { StartController } from './controller.ts';
 import type { ControllerName } from './controller-identities.ts';
@@ -49,10 +49,7 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
     }),
     'certificatesigningrequest-cleaner-controller': startCsrCleaner,
     'pod-garbage-collector-controller': startPodGarbageCollector,
-    'bootstrap-signer-controller': bootstrapSigner({
-      server: options.clusterInfoServer,
-      certificatePem: options.clusterAuthority.certificatePem,
-    }),
+    'bootstrap-signer-controller': startBootstrapSigner,
     'token-cleaner-controller': startTokenCleaner,
     'clusterrole-aggregation-controller': startClusterRoleAggregation,
     // The last: it shares the informers that others have asked for.

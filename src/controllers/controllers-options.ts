@@ -12,8 +12,6 @@ export interface ControllersOptions {
   readonly clusterAuthority: CertificateAuthority;
   /** Signs kubelets' serving certificates. */
   readonly kubeletServingAuthority: CertificateAuthority;
-  /** What new nodes are given in `cluster-info`: the address from which they can reach the API server. @default cluster-info is not kept */
-  readonly clusterInfoServer?: string;
   /** Addresses no kubelet may have a certificate for: the API server's own, and the VIP. */
   readonly reservedAddresses?: readonly string[];
   /** @default all */
