@@ -9,12 +9,10 @@ import {
   validateCertificateSigningRequest,
   validateCertificateSigningRequestUpdate,
 } from '../../api/validation/certificate-signing-request.ts';
+import { sourceAddressAnnotation } from '../../auth/source-address.ts';
 import { formatTime } from '../../lib/clock.ts';
 import { CertificateRequestError, parseCertificateRequest } from '../../pki/certificate-request.ts';
 import { typedStrategy } from './typed-strategy.ts';
-
-/** The address that the request came from, as the server saw it: what approval of serving certificates goes by. */
-export const sourceAddressAnnotation = 'fairlead.dev/source-address';
 
 /** What reading each new request has shown: reading verifies a signature, which cannot be done at once. */
 const findings = new WeakMap<CertificateSigningRequest, string | undefined>();

@@ -1,6 +1,7 @@
 import type { SubjectAccessReview } from '../../api/kubernetes/authorization-v1.ts';
 import type { CertificateSigningRequest } from '../../api/kubernetes/certificates-v1.ts';
 import type { Node } from '../../api/kubernetes/core-v1.ts';
+import { sourceAddressAnnotation } from '../../auth/source-address.ts';
 import type { ApiClient } from '../../client/client.ts';
 import { certificateSigningRequests, nodes, subjectAccessReviews } from '../../client/resources.ts';
 import { formatTime } from '../../lib/clock.ts';
@@ -10,9 +11,6 @@ import type { StartController } from '../controller.ts';
 import { ReconcileLoop } from '../reconcile-loop.ts';
 import { hasCondition, requestPem } from './csr-state.ts';
 import { clientKubeletProblem, clientKubeletSigner, servingApprovalProblem, servingSigner } from './kubelet-request.ts';
-
-/** Set by the API server alone, from the connection that the request came over. */
-export const sourceAddressAnnotation = 'fairlead.dev/source-address';
 
 /**
  * Approves kubelets' client certificates for whom RBAC allows it, and kubelets' serving certificates whose every name is proved.
