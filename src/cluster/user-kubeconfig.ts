@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { parseKubeconfig } from '../client/kubeconfig.ts';
+import { currentOf } from '../client/client-config.ts';
+import { clientConfigOf, parseKubeconfig } from '../client/kubeconfig.ts';
 import { mergeIntoKubeconfig, writtenKubeconfig } from '../client/kubeconfig-file.ts';
 
 /** Merges a cluster's admin kubeconfig into the user's own. Gives the file that was written. */
@@ -9,20 +10,11 @@ export async function copyIntoKubeconfig(
 ): Promise<string> {
   const config = parseKubeconfig(readFileSync(source, 'utf8'), source);
   const file = await writtenKubeconfig(process.env, options.file);
-  const { cluster } = config.clusters?.[0] ?? {};
-  const { user } = config.users?.[0] ?? {};
-  const decode = (text: string | undefined) => Buffer.from(text ?? '', 'base64').toString();
+  const { server, ca, certificate } = clientConfigOf(config);
+  const pair = certificate && currentOf(certificate);
   await mergeIntoKubeconfig(
     file,
-    {
-      name: config['current-context'] ?? '',
-      server: cluster?.server ?? '',
-      ca: decode(cluster?.['certificate-authority-data']),
-      certificate: {
-        certificate: decode(user?.['client-certificate-data']),
-        key: decode(user?.['client-key-data']),
-      },
-    },
+    { name: config['current-context'] ?? '', server, ca: currentOf(ca), ...(pair && { certificate: pair }) },
     { switchContext: options.switchContext },
   );
   return file;
