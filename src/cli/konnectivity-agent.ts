@@ -3,9 +3,9 @@ import { Metrics } from '../lib/metrics.ts';
 import { listenAgentProbes } from '../tunnel/agent/agent-probes.ts';
 import { KonnectivityAgent } from '../tunnel/agent/run-agent.ts';
 import { type CommandSpec, exitCodes } from './command.ts';
+import { interrupted } from './foreground.ts';
 import { konnectivityAgentOptions, parseKonnectivityAgent } from './konnectivity-agent-options.ts';
 import { openKlog } from './konnectivity-options.ts';
-import { interrupted } from './logging.ts';
 
 /** After the first signal the agent serves on until it has been idle for so long, and at most below Kubernetes' own patience of 30 s. */
 const idleMs = 5_000;

@@ -1,9 +1,9 @@
 import { Metrics } from '../lib/metrics.ts';
 import { listenKonnectivity } from '../tunnel/server/listen-konnectivity.ts';
 import { type CommandSpec, exitCodes } from './command.ts';
+import { interrupted } from './foreground.ts';
 import { openKlog } from './konnectivity-options.ts';
 import { konnectivityServerOptions, parseKonnectivityServer } from './konnectivity-server-options.ts';
-import { interrupted } from './logging.ts';
 import { connectByKubeconfigOrPod, reviewTokensBy } from './token-review.ts';
 
 export const konnectivityServer: CommandSpec = {

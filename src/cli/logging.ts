@@ -11,19 +11,3 @@ export function openLog(options: OptionValues, { quiet = false }: { quiet?: bool
   if (verbosity >= 1) return createLogger({ level: 'info' });
   return createLogger({ level: quiet ? 'error' : 'info' });
 }
-
-/** Resolves when the signal aborts, and keeps the process alive until then: signal handlers and idle servers do not. */
-export function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const alive = setInterval(() => {}, 1 << 30);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearInterval(alive);
-        resolve();
-      },
-      { once: true },
-    );
-  });
-}

@@ -3,7 +3,8 @@ import { runNode } from '../kubelet/run-node.ts';
 import { readFlagFile } from './api-server-options.ts';
 import { type CommandContext, type CommandSpec, type ExitCode, exitCodes } from './command.ts';
 import { defaultDataDirectory } from './directories.ts';
-import { interrupted, openLog } from './logging.ts';
+import { interrupted } from './foreground.ts';
+import { openLog } from './logging.ts';
 import { nodeOptions, parseNodeOptions } from './node-options.ts';
 
 /** Where a node that is joined to somebody else's cluster keeps its files. */

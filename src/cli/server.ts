@@ -1,7 +1,8 @@
 import { startLocalControlPlane } from '../cluster/local-control-plane.ts';
 import { type CommandSpec, exitCodes } from './command.ts';
 import { controlPlaneOptions, parseControlPlane } from './control-plane-options.ts';
-import { interrupted, openLog } from './logging.ts';
+import { interrupted } from './foreground.ts';
+import { openLog } from './logging.ts';
 
 export const server: CommandSpec = {
   name: 'server',

@@ -3,11 +3,11 @@ import { ensureDemoPod } from '../cluster/demo-pod.ts';
 import { startLocalControlPlane } from '../cluster/local-control-plane.ts';
 import { startLocalNode } from '../cluster/local-node.ts';
 import { copyIntoKubeconfig } from '../cluster/user-kubeconfig.ts';
-import { rejectOnAbort } from '../lib/async.ts';
 import { kubeconfigOptions } from './cluster-options.ts';
 import { type CommandSpec, exitCodes } from './command.ts';
 import { controlPlaneOptions, parseControlPlane } from './control-plane-options.ts';
-import { interrupted, openLog } from './logging.ts';
+import { interrupted, untilReady } from './foreground.ts';
+import { openLog } from './logging.ts';
 import { parseProcessImages } from './node-options.ts';
 
 export const up: CommandSpec = {
@@ -87,16 +87,6 @@ export const up: CommandSpec = {
     }
   },
 };
-
-/** The node's readiness, or the reason of an interruption that came before. */
-async function untilReady(ready: Promise<void>, signal: AbortSignal): Promise<void> {
-  const settled = new AbortController();
-  try {
-    await Promise.race([ready, rejectOnAbort(signal, settled.signal)]);
-  } finally {
-    settled.abort();
-  }
-}
 
 function nextCommands(withDemo: boolean): string[] {
   if (!withDemo) return ['kubectl get nodes', 'kubectl get namespaces', 'fairlead token create'];
