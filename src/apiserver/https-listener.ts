@@ -10,6 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../lib/log.ts';
 import { ServerResponse } from '../lib/node-http.ts';
+import { type AgentConnections, agentPath } from './agent-connections.ts';
 import type { ServingCertificate } from './config.ts';
 import type { Exchange } from './exchange.ts';
 import type { ExchangeBase } from './exchange-base.ts';
@@ -25,6 +26,8 @@ export interface ListenerOptions {
   readonly log: Logger;
   /** Takes every request. Never rejects. */
   readonly handle: (exchange: Exchange & ExchangeBase) => void;
+  /** Who else is served on this port: tunnel agents, by ALPN or by path. They are told from HTTP before there is an exchange. */
+  readonly agents?: AgentConnections | undefined;
   /** A path that is not canonical, before there is an exchange. */
   readonly refuse: (error: unknown) => { status: number; body: string };
 }
@@ -51,11 +54,12 @@ const http1Options: ServerOptions = {
 
 /** One TLS port, HTTP/2 and HTTP/1.1 by ALPN. Every request comes out as an {@link Exchange}. */
 export async function listenHttps(options: ListenerOptions): Promise<HttpsListener> {
-  const { log } = options;
+  const { log, agents } = options;
   const ca = [...options.clientCaPems];
   const pair = options.serving.current();
   const server = createSecureServer({
     allowHTTP1: true,
+    ...(agents && { ALPNCallback: chooseProtocol([agents.protocol, 'h2', 'http/1.1']) }),
     cert: pair.certificatePem,
     key: pair.keyPem,
     ...(ca.length > 0 && { ca }),
@@ -77,11 +81,15 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
   const sessions = new Map<ServerHttp2Session, TLSSocket>();
   let stopped: Promise<void> | undefined;
 
-  // The listener that speaks HTTP comes behind this one and makes the session, in the same turn: `arriving` is its socket.
+  // The listeners that speak HTTP are called by this one and make the session, in the same turn: `arriving` is its socket.
   let arriving: TLSSocket | undefined;
-  server.prependListener('secureConnection', (socket) => {
-    arriving = socket;
+  const speakHttp = server.listeners('secureConnection');
+  server.removeAllListeners('secureConnection');
+  server.on('secureConnection', (socket) => {
     socket.on('error', (error: Error) => log.debug('Connection failed', { error }));
+    if (agents && socket.alpnProtocol === agents.protocol) return agents.connection(socket);
+    arriving = socket;
+    for (const listener of speakHttp) listener.call(server, socket);
   });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -108,6 +116,7 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
       stream.on('error', (error) => log.debug('Stream failed', { error }));
       const socket = stream.session && sessions.get(stream.session as ServerHttp2Session);
       if (!socket) return stream.close();
+      if (agents && headers[':path'] === agentPath) return agents.stream(stream, headers, socket);
       let exchange: Http2Exchange;
       try {
         exchange = new Http2Exchange(stream, headers, rawHeaders, socket);
@@ -179,6 +188,11 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
       await closed;
     },
   };
+}
+
+/** The first of `ours` that the client offers; a client that offers none of them is refused in the handshake. */
+function chooseProtocol(ours: readonly string[]): (offer: { protocols: string[] }) => string | undefined {
+  return ({ protocols }) => ours.find((protocol) => protocols.includes(protocol));
 }
 
 function listening(server: Http2SecureServer, { host, port }: { host: string; port: number }): Promise<void> {

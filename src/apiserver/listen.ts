@@ -13,6 +13,7 @@ import { parseSigningKey, parseVerificationKey } from '../pki/signing-key.ts';
 import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
 import { createAdmission } from './admission/create-admission.ts';
+import { AgentConnections, type AgentEndpoint } from './agent-connections.ts';
 import { createAuditor } from './audit/auditor.ts';
 import { authenticationOptions, checkAnonymous } from './authentication-options.ts';
 import { type BootstrapHook, ensureClusterObjects } from './bootstrap/cluster-objects.ts';
@@ -58,6 +59,8 @@ export interface ApiServerDependencies {
   readonly log: Logger;
   /** How nodes are reached. Without it, what needs a node answers 503. */
   readonly dial?: Dial;
+  /** A tunnel server that takes its agents from this port. */
+  readonly agents?: AgentEndpoint;
   readonly clock?: Clock;
   readonly metrics?: Metrics;
 }
@@ -225,6 +228,8 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       clientCaPems: [config.clientCaPem, config.frontProxy?.clientCaPem].filter((pem) => pem !== undefined),
       log,
       handle: (exchange) => pipeline.handle(exchange),
+      agents:
+        dependencies.agents && new AgentConnections({ endpoint: dependencies.agents, authenticator, authorizer, log }),
       refuse: (error) => {
         const refusal = toApiError(error);
         return { status: refusal.code, body: JSON.stringify(refusal.status) };

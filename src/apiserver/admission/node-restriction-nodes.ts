@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Node } from '../../api/kubernetes/core-v1.ts';
+import { nodeRouteLabel } from '../../api/node-route.ts';
 import type { AdmissionAttributes } from './admission.ts';
 import { deny } from './deny.ts';
 import { newObject, storedObject } from './typed-object.ts';
@@ -55,7 +56,9 @@ function restrictChange(attributes: AdmissionAttributes, node: string): void {
   if (!isDeepStrictEqual(changed.metadata?.ownerReferences ?? [], stored.metadata?.ownerReferences ?? [])) {
     throw deny(attributes, `node "${node}" is not allowed to modify ownerReferences`);
   }
-  const refused = changedKeys(changed.metadata?.labels ?? {}, stored.metadata?.labels ?? {}).filter(isProtected);
+  const refused = changedKeys(changed.metadata?.labels ?? {}, stored.metadata?.labels ?? {}).filter(
+    (key) => isProtected(key) || key === nodeRouteLabel, // recorded when it joins: a node does not choose anew how it is reached
+  );
   if (refused.length === 0) return;
   throw deny(attributes, `is not allowed to modify labels: ${refused.sort().join(', ')}`);
 }

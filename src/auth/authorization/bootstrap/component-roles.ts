@@ -52,6 +52,8 @@ export const componentRoles: readonly ClusterRole[] = [
   ]),
 
   clusterRole('system:node', nodeRules),
+  // What an agent of a node's tunnel needs to register with the tunnel server on the API server's port.
+  clusterRole('fairlead:tunnel-agent', [allowPaths('post', '/AgentService/Connect')]),
   clusterRole('system:node-bootstrapper', [
     allow({ verbs: `create ${read}`, groups: certificates, resources: 'certificatesigningrequests' }),
   ]),
@@ -146,6 +148,7 @@ export const componentRoleBindings: readonly ClusterRoleBinding[] = [
   bindEverywhere('system:kube-scheduler', [user('system:kube-scheduler')]),
   bindEverywhere('system:volume-scheduler', [user('system:kube-scheduler')]),
   bindEverywhere('system:service-account-issuer-discovery', [group('system:serviceaccounts')]),
+  bindEverywhere('fairlead:tunnel-agent', [group('system:nodes')]),
   // Kubelets are judged by the Node authorizer; the role is bound to nobody.
   bindEverywhere('system:node', []),
 ];
