@@ -14,6 +14,7 @@ import { startGarbageCollector } from './garbage-collector/garbage-collector.ts'
 import { startJobController } from './job/job.ts';
 import { startTtlAfterFinished } from './job/ttl-after-finished.ts';
 import { startNamespaceController } from './namespace-deletion.ts';
+import { startNodeIpamController } from './node-ipam.ts';
 import { startNodeLifecycleController } from './node-lifecycle.ts';
 import { startPodGarbageCollector } from './pod-gc.ts';
 import { startReplicaSetController, startReplicationController } from './replica-set.ts';
@@ -40,6 +41,7 @@ export function builtInControllers(options: ControllersOptions): Partial<Record<
     'endpoints-controller': startEndpointsController,
     'endpointslice-controller': startEndpointSliceController,
     'node-lifecycle-controller': startNodeLifecycleController,
+    'node-ipam-controller': startNodeIpamController,
     'certificatesigningrequest-approving-controller': csrApprover({
       reservedAddresses: options.reservedAddresses ?? [],
     }),

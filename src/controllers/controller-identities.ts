@@ -23,6 +23,7 @@ const serviceAccounts = {
   'endpoints-controller': 'endpoint-controller',
   'endpointslice-controller': 'endpointslice-controller',
   'node-lifecycle-controller': 'node-controller',
+  'node-ipam-controller': 'node-controller',
   'pod-garbage-collector-controller': 'pod-garbage-collector',
   'bootstrap-signer-controller': 'bootstrap-signer',
   'token-cleaner-controller': 'token-cleaner',
