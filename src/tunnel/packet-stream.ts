@@ -7,6 +7,8 @@ export interface PacketStreamEvents {
   readonly onPacket: (packet: Packet) => void;
   /** Called once, when the stream is over in either direction; `error` where it broke. */
   readonly onEnd: (error: Error | undefined) => void;
+  /** Reading is held from now on, or no more. */
+  readonly onHold?: (held: boolean) => void;
   /** Counts a packet. */
   readonly onCount?: (direction: 'in' | 'out', type: string) => void;
 }
@@ -87,12 +89,15 @@ export class PacketStream {
 
   /** Nothing is read until everybody who holds has released. */
   hold(holder: unknown): void {
+    if (this.#holders.size === 0) this.#events.onHold?.(true);
     this.#holders.add(holder);
     this.stream.pause();
   }
 
   release(holder: unknown): void {
-    if (this.#holders.delete(holder) && this.#holders.size === 0 && !this.#over) this.stream.resume();
+    if (!this.#holders.delete(holder) || this.#holders.size > 0) return;
+    this.#events.onHold?.(false);
+    if (!this.#over) this.stream.resume();
   }
 
   destroy(error: Error): void {
@@ -133,6 +138,7 @@ export class PacketStream {
     if (this.#over) return;
     this.#over = true;
     this.#waiting.clear();
+    if (this.#holders.size > 0) this.#events.onHold?.(false);
     this.#holders.clear();
     this.stream.resume();
     this.#events.onEnd(error);

@@ -1,4 +1,12 @@
+import type { Socket } from 'node:net';
 import type { QueueLimits } from '../queue-budget.ts';
+
+export interface AgentServer {
+  readonly host: string;
+  readonly port: number;
+  /** The name that the server's certificate must carry. @default `host` */
+  readonly serverName?: string;
+}
 
 export interface AgentTls {
   /** Who the server must be of. PEM. */
@@ -14,8 +22,13 @@ export interface AgentConfig {
   /** `--agent-identifiers`, as it is sent. */
   readonly identifiers?: string;
   /** Also the name that is verified. Resolved afresh at each connect; one of several addresses is taken at random. */
-  readonly server: { readonly host: string; readonly port: number };
+  readonly server: AgentServer;
+  /** Read afresh at each connect, so that a getter may give renewed certificates. */
   readonly tls: AgentTls;
+  /** Where servers are reached one by one, as known now; then `server` serves only for servers that are not among them. @default none */
+  readonly addresses?: () => readonly AgentServer[];
+  /** Opens the TCP connection, for those who must pass a proxy. @default a plain socket to one of the host's addresses */
+  readonly openSocket?: (server: AgentServer, options: { readonly signal: AbortSignal }) => Promise<Socket>;
   /** Read afresh at each connect. */
   readonly readToken?: () => Promise<string>;
   /** Time between attempts to find more servers; the first step of the back-off. @default 1000 */
@@ -28,5 +41,7 @@ export interface AgentConfig {
   readonly wantedServers?: (announced: number) => number;
   /** Upstream's servers allow a ping each 30 s. @default 35000 */
   readonly keepaliveMs?: number;
+  /** How long the answer to a ping may take. @default 20000 */
+  readonly pingTimeoutMs?: number;
   readonly queues?: QueueLimits;
 }

@@ -53,7 +53,10 @@ export async function openServerLink(config: AgentConfig, signal: AbortSignal): 
     if (!Number.isSafeInteger(serverCount)) {
       throw new Error(`expected one server count in the context, got [${headers['servercount'] ?? ''}]`);
     }
-    pingRegularly(session, { intervalMs: config.keepaliveMs ?? 35_000, timeoutMs: pingTimeoutMs });
+    pingRegularly(session, {
+      intervalMs: config.keepaliveMs ?? 35_000,
+      timeoutMs: config.pingTimeoutMs ?? pingTimeoutMs,
+    });
     return { session, stream, serverId, serverCount, headers };
   } catch (error) {
     session.destroy();
@@ -62,15 +65,15 @@ export async function openServerLink(config: AgentConfig, signal: AbortSignal): 
 }
 
 async function connectTls(config: AgentConfig, signal: AbortSignal, deadline: AbortSignal): Promise<TLSSocket> {
-  const { host, port } = config.server;
+  const { host, port, serverName = host } = config.server;
   const { ca, certificate, alpnProtocols = [] } = config.tls;
-  const address = await resolveAddress(host);
+  const raw = await config.openSocket?.(config.server, { signal });
+  const place = raw ? { socket: raw } : { host: await resolveAddress(host), port };
   return new Promise((resolve, reject) => {
     const socket = tls.connect({
-      host: address,
-      port,
-      ...(isIP(host) === 0 && { servername: host }),
-      checkServerIdentity: (_, peer) => tls.checkServerIdentity(host, peer),
+      ...place,
+      ...(isIP(serverName) === 0 && { servername: serverName }),
+      checkServerIdentity: (_, peer) => tls.checkServerIdentity(serverName, peer),
       ca,
       ...(certificate && { cert: certificate.certificate, key: certificate.key }),
       ALPNProtocols: [...alpnProtocols, 'h2'],

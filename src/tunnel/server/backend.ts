@@ -68,6 +68,7 @@ export class Backend implements ConnectionOwner {
     this.packets = new PacketStream(stream, {
       onPacket: (packet) => this.#receive(packet),
       onEnd: (error) => this.#lost(error),
+      onHold: (held) => this.#metrics.fullReceiveChannels.inc({ service_method: 'Connect' }, held ? 1 : -1),
       onCount: (direction, type) => this.#metrics.countPacket(direction === 'in' ? 'from_agent' : 'to_agent', type),
     });
   }

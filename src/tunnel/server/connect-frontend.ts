@@ -78,6 +78,9 @@ export async function listenConnect(options: ConnectFrontendOptions): Promise<Ru
   const port = await listenOn(server as Server, options.address); // HTTP servers are net servers
   return {
     port,
+    updateTls: (next) => {
+      if (server instanceof https.Server) server.setSecureContext(toTlsOptions(next));
+    },
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();

@@ -39,6 +39,7 @@ class ProxyStream {
     this.#packets = new PacketStream(stream, {
       onPacket: (packet) => this.#receive(packet),
       onEnd: (error) => this.#ended(error),
+      onHold: (held) => metrics.fullReceiveChannels.inc({ service_method: 'Proxy' }, held ? 1 : -1),
       onCount: (direction, type) => metrics.countPacket(direction === 'in' ? 'from_client' : 'to_client', type),
     });
   }

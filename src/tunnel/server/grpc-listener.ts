@@ -1,10 +1,12 @@
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import { grpcStatus } from '../../wire/grpc.ts';
 import { type PingOptions, pingRegularly } from '../ping.ts';
 import { handshakeTimeoutMs, sessionOptions, sessionWindowBytes } from '../session-settings.ts';
 import { refuseCall } from './grpc-reply.ts';
+import { gateHandshakes } from './handshake-gate.ts';
 import { type ListenAddress, listenOn } from './listen-address.ts';
 import { type ServerTls, toTlsOptions } from './server-tls.ts';
 
@@ -16,6 +18,8 @@ export interface GrpcListenerOptions {
   readonly tls?: ServerTls | undefined;
   /** By path: `/ProxyService/Proxy`. */
   readonly handlers: Readonly<Record<string, GrpcHandler>>;
+  /** By path, whatever the body's type is: streams that are no gRPC. */
+  readonly streams?: Readonly<Record<string, GrpcHandler>>;
   readonly ping: PingOptions;
   readonly log: Logger;
 }
@@ -23,11 +27,13 @@ export interface GrpcListenerOptions {
 export interface RunningListener extends AsyncDisposable {
   /** The port that was taken; 0 for a Unix socket. */
   readonly port: number;
+  /** For new connections; those that are open keep what they have. Nothing happens on a listener without TLS. */
+  updateTls(tls: ServerTls): void;
 }
 
 /** One port that serves gRPC calls. Disposal cuts every connection. */
 export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningListener> {
-  const { tls, handlers, ping, log } = options;
+  const { tls, handlers, streams = {}, ping, log } = options;
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
   const server = tls
@@ -55,15 +61,23 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningL
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     const path = headers[':path'] ?? '';
     const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined;
+    const plain = Object.hasOwn(streams, path) ? streams[path] : undefined;
+    if (plain && headers[':method'] === 'POST') {
+      plain(stream, headers);
+      return;
+    }
     const isGrpc = String(headers['content-type'] ?? '').startsWith('application/grpc');
     if (handler && isGrpc && headers[':method'] === 'POST') handler(stream, headers);
     else refuseCall(stream, { code: grpcStatus.unimplemented, message: `unknown service or method ${path}` });
   });
-  const port = await listenOn(server as Server, options.address); // both kinds of HTTP/2 servers are net servers
+  const secure = tls && (server as unknown as TlsServer); // an HTTP/2 server with TLS is a TLS server
+  const listener = secure ? gateHandshakes(secure) : (server as Server); // and one without is a net server
+  const port = await listenOn(listener, options.address);
   return {
     port,
+    updateTls: (next) => secure?.setSecureContext(toTlsOptions(next)),
     async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
       await closed;
