@@ -15,6 +15,7 @@ import { readsArea } from './reads.ts';
 import { startArea } from './start.ts';
 import { storageArea } from './storage-area.ts';
 import { streamsArea } from './streams.ts';
+import { tunnelArea } from './tunnel.ts';
 import { watchArea } from './watch.ts';
 import { writesArea } from './writes.ts';
 
@@ -28,6 +29,7 @@ const areas: readonly Area[] = [
   writesArea,
   mixedArea,
   streamsArea,
+  tunnelArea,
   storageArea,
 ];
 
