@@ -1,11 +1,36 @@
 import type { NodeAddress, Taint } from '../api/kubernetes/core-v1.ts';
 import type { ApiClient } from '../client/client.ts';
+import type { ClientCertificate } from '../client/client-config.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
 import type { BootstrapCredentials } from './node/join.ts';
 import type { PodNetwork } from './pod-network.ts';
 import type { ImageTable } from './runtimes/process/image-table.ts';
 import type { Isolation } from './runtimes/process/isolation.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import type { Simulation } from './runtimes/simulated/simulation.ts';
+
+/** The node's own way to be reached, where the control plane does not dial it: connections that its agent opened. */
+export interface NodeTunnel extends AsyncDisposable {
+  /** Why the control plane cannot reach the node now; `undefined` when it can. The Node is not Ready meanwhile. */
+  notReady(): string | undefined;
+}
+
+/** What a tunnel's agent needs of the node that it serves. */
+export interface NodeTunnelOptions {
+  readonly nodeName: string;
+  readonly addresses: readonly NodeAddress[];
+  /** `https://host:port` of the API server, which takes agents on the same port. */
+  readonly server: string;
+  /** PEM of the cluster CA. */
+  readonly ca: string;
+  /** The node's client certificate, as it is now: it is renewed while the node runs. */
+  readonly certificate: () => ClientCertificate | undefined;
+  /** To be called when `notReady` may have changed. */
+  readonly onChange: () => void;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
 
 /** How one node agent is set up. */
 export interface NodeConfig {
@@ -41,6 +66,8 @@ export interface NodeConfig {
   readonly podNetwork?: PodNetwork;
   /** What pods' `KUBERNETES_SERVICE_HOST` and `…_PORT` name. `service`: the Service's own address. @default the API server's address */
   readonly apiServerAddress?: 'service' | { readonly host: string; readonly port: number };
+  /** Opens the way back from the control plane; part of the node's life. @default none: the control plane dials the node */
+  readonly openTunnel?: (options: NodeTunnelOptions) => NodeTunnel;
   /** PEM of the CA for client certificates at the kubelet API. @default the cluster's CA */
   readonly clientCa?: string;
   /** What happens to pods' processes on disposal. @default 'leave-pods' */

@@ -27,7 +27,7 @@ import { findAddresses } from './node/node-addresses.ts';
 import { NodeCertificate } from './node/node-certificate.ts';
 import type { NodeFacts } from './node/node-object.ts';
 import { NodeRegistration } from './node/node-registration.ts';
-import type { NodeConfig, RunningNode } from './node-config.ts';
+import type { NodeConfig, NodeTunnel, RunningNode } from './node-config.ts';
 import { PodManager } from './pods/pod-manager.ts';
 import { ApiPodResources } from './pods/pod-resources.ts';
 import type { PodServices } from './pods/pod-services.ts';
@@ -42,6 +42,8 @@ export interface RunNodeOptions {
 
 const maxJoinRetryMs = 5_000;
 const goodbyeMs = 2_000;
+/** How long a node waits for its tunnel before it registers without. */
+const tunnelHeadStartMs = 2_000;
 
 /**
  * Runs a node agent: joins the cluster where it has not yet, registers the Node, runs its pods and serves the kubelet API.
@@ -149,9 +151,25 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
     containerRuntimeVersion: `${runtimes.main.name}://${runtimes.main.version}`,
     runtimeHandlers: runtimes.handlers,
     dataDirectory: config.dataDirectory,
-    notReady: leaving,
+    notReady: leaving ?? tunnel?.notReady(),
   });
   const registration = new NodeRegistration(client, { facts, clock, log });
+  const reachable = Promise.withResolvers<void>();
+  let tunnel: NodeTunnel | undefined;
+  tunnel = config.openTunnel?.({
+    nodeName: config.name,
+    addresses,
+    ...cluster,
+    certificate: () => clientCertificate.current,
+    onChange: () => {
+      if (tunnel?.notReady() === undefined) reachable.resolve();
+      registration.wake();
+    },
+    log: options.log.with({ component: 'tunnel-agent', node: config.name }),
+    metrics,
+  });
+  if (tunnel) stack.use(tunnel);
+  else reachable.resolve();
   const serving = Promise.withResolvers<void>();
   const show = () => {
     if (!servingCertificate.current) return;
@@ -166,6 +184,8 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
   registered.promise.catch(() => {}); // `ready` reports it
   let podInformer: Informer<Pod> | undefined;
   tasks.run(async (running) => {
+    // A tunnel is there in a moment, and then the Node is Ready from the start; one that is not is told by its status.
+    if (tunnel) await Promise.race([reachable.promise, clock.delay(tunnelHeadStartMs, { signal: running })]);
     await registration.register(running).catch((error: unknown) => {
       registered.reject(error);
       throw error;
@@ -182,7 +202,7 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
     await manager.removeOrphans(runtimes.all);
     registered.resolve();
   });
-  const ready = Promise.all([registered.promise, serving.promise]).then(() => {});
+  const ready = Promise.all([registered.promise, serving.promise, reachable.promise]).then(() => {});
   ready.catch(() => {}); // nobody has to await it
 
   const ending = stack.move();

@@ -17,6 +17,7 @@ export class NodeRegistration {
   readonly #options: { facts: () => NodeFacts; clock: Clock; log: Logger };
   #node: Node | undefined;
   #reportedMs = 0;
+  #wake = () => {};
 
   constructor(client: ApiClient, options: { facts: () => NodeFacts; clock: Clock; log: Logger }) {
     this.#client = client;
@@ -47,11 +48,21 @@ export class NodeRegistration {
   async keep(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     while (!signal.aborted) {
+      const woken = Promise.withResolvers<void>(); // also while a report is under way
+      this.#wake = woken.resolve;
       await this.report({ signal }).catch((error: unknown) => {
         if (!signal.aborted) log.warn('Cannot report the node status', { error });
       });
-      await clock.delay(recomputeMs, { signal }).catch(() => {});
+      const waiting = new AbortController();
+      const rested = clock.delay(recomputeMs, { signal: AbortSignal.any([signal, waiting.signal]) }).catch(() => {});
+      await Promise.race([rested, woken.promise]);
+      waiting.abort();
     }
+  }
+
+  /** Looks at the status now: something has changed. */
+  wake(): void {
+    this.#wake();
   }
 
   /** Writes the status if it has changed, if it is due, or if `force` says so. */
