@@ -12,6 +12,8 @@ export type { AgentConfig } from './agent-config.ts';
 export interface KonnectivityAgentOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Hears when a server was connected or lost. */
+  readonly onServersChange?: () => void;
 }
 
 /** Waits longer after each failure. */
@@ -28,13 +30,15 @@ export class KonnectivityAgent implements AsyncDisposable {
   readonly #connections = new Map<string, ServerConnection>();
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
+  readonly #onServersChange: () => void;
   #wake = () => {};
   #announced = 1;
   #draining = false;
 
   /** Connects at once, and again whenever a server is lost. */
-  constructor(config: AgentConfig, { log, metrics }: KonnectivityAgentOptions) {
+  constructor(config: AgentConfig, { log, metrics, onServersChange = () => {} }: KonnectivityAgentOptions) {
     this.#config = config;
+    this.#onServersChange = onServersChange;
     this.#log = log.with({ agentId: config.agentId });
     this.#metrics = new AgentMetrics(metrics);
     this.#budget = new QueueBudget(config.queues);
@@ -111,6 +115,7 @@ export class KonnectivityAgent implements AsyncDisposable {
     this.#metrics.knownServerCount.set(this.#wanted());
     this.#log.info('Connected', { serverId: link.serverId, servers: this.#connections.size });
     if (this.#draining) connection.drain();
+    this.#onServersChange();
   }
 
   #ended(connection: ServerConnection, error: Error | undefined): void {
@@ -120,6 +125,7 @@ export class KonnectivityAgent implements AsyncDisposable {
     if (!this.#stop.signal.aborted) {
       this.#log.warn('Lost a server', { serverId: connection.serverId, ...(error && { error: error.message }) });
     }
+    this.#onServersChange();
     this.#wake();
   }
 
