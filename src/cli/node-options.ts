@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Taint } from '../api/kubernetes/core-v1.ts';
-import type { NodeConfig } from '../kubelet/node-config.ts';
+import { type NodeRoute, nodeRoutes } from '../api/node-route.ts';
+import type { NodeAgentConfig } from '../cluster/node-agent.ts';
 import { ConfigError } from '../lib/config-error.ts';
 import type { OptionSpec, OptionValues } from './command.ts';
 
@@ -11,6 +12,12 @@ export const nodeOptions: readonly OptionSpec[] = [
   { flags: '--address <address>', description: 'Address the kubelet API listens on', default: '127.0.0.1' },
   { flags: '--port <port>', description: 'Port of the kubelet API; 0 takes a free one', default: '10250' },
   { flags: '--healthz-port <port>', description: 'Port of a plain /healthz on 127.0.0.1; 0 is none', default: '0' },
+  {
+    flags: '--route <route>',
+    description:
+      'How the control plane reaches this node: by the connection the node opens (tunnel), by dialling it (direct), or by SSH. Recorded when it joins (default: tunnel with a join string, else direct)',
+    choices: nodeRoutes,
+  },
   { flags: '--node-labels <labels>', description: 'Labels, as key=value,…', repeatable: true },
   { flags: '--register-with-taints <taints>', description: 'Taints, as key=value:effect,…', repeatable: true },
   { flags: '--max-pods <count>', description: 'How many pods may run here', default: '110' },
@@ -19,13 +26,15 @@ export const nodeOptions: readonly OptionSpec[] = [
 ];
 
 /** @throws {ConfigError} naming the flag */
-export function parseNodeOptions(options: OptionValues): Omit<NodeConfig, 'dataDirectory'> {
+export function parseNodeOptions(options: OptionValues): Omit<NodeAgentConfig, 'dataDirectory'> {
   const address = options.requiredText('address');
   const nodeIp = options.text('nodeIp');
   const name = options.text('hostnameOverride') ?? hostname().toLowerCase();
   const healthPort = options.integer('healthzPort', { min: 0, max: 65_535 });
+  const route = options.text('route') as NodeRoute | undefined; // one of the choices
   return {
     name,
+    ...(route && { route }),
     listen: { host: address, port: options.integer('port', { min: 0, max: 65_535 }) ?? 10_250 },
     ...(healthPort && { healthPort }),
     ...(nodeIp !== undefined && {
@@ -43,7 +52,7 @@ export function parseNodeOptions(options: OptionValues): Omit<NodeConfig, 'dataD
 }
 
 /** `--process-image name=path`, as the process runtime's table. */
-export function parseProcessImages(options: OptionValues): NonNullable<NodeConfig['images']> {
+export function parseProcessImages(options: OptionValues): NonNullable<NodeAgentConfig['images']> {
   const pairs = Object.entries(parsePairs('--process-image', options.list('processImage')));
   return Object.fromEntries(pairs.map(([image, path]) => [image, { command: [path] }]));
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { runNode } from '../kubelet/run-node.ts';
+import { type NodeAgentConfig, runNodeAgent } from '../cluster/node-agent.ts';
 import { readFlagFile } from './api-server-options.ts';
 import { type CommandContext, type CommandSpec, type ExitCode, exitCodes } from './command.ts';
 import { defaultDataDirectory } from './directories.ts';
@@ -48,12 +48,12 @@ export const node: CommandSpec = {
 /** Runs the node until it is interrupted; its pods go on, and are found again by the next start. */
 export async function runForeground(
   { options, terminal, signal }: CommandContext,
-  bootstrap: Parameters<typeof runNode>[0]['bootstrap'],
+  bootstrap: NodeAgentConfig['bootstrap'],
 ): Promise<ExitCode> {
   const config = parseNodeOptions(options);
   const dataDirectory = options.text('dataDir') ?? join(defaultDataDirectory('node'), config.name);
   const log = openLog(options);
-  await using running = await runNode(
+  await using running = await runNodeAgent(
     { ...config, dataDirectory, ...(bootstrap !== undefined && { bootstrap }) },
     { log, signal },
   );

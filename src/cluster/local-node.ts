@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { kubeconfigPath } from '../kubelet/node/join.ts';
-import type { NodeConfig, RunningNode } from '../kubelet/node-config.ts';
-import { runNode } from '../kubelet/run-node.ts';
+import type { RunningNode } from '../kubelet/node-config.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { createJoinToken } from './join-token.ts';
+import { type NodeAgentConfig, runNodeAgent } from './node-agent.ts';
 
 export interface LocalNode extends AsyncDisposable {
   readonly node: RunningNode;
@@ -18,7 +18,7 @@ const joinWindowMs = 5 * 60_000;
 /** Runs a node of this machine that joins over the wire like any other: with a one-time join string, or with what it kept. */
 export async function startLocalNode(
   controlPlane: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
-  config: Omit<NodeConfig, 'bootstrap' | 'dataDirectory'> & { readonly nodesDirectory: string },
+  config: Omit<NodeAgentConfig, 'bootstrap' | 'dataDirectory'> & { readonly nodesDirectory: string },
   { log, signal }: { log: Logger; signal: AbortSignal },
 ): Promise<LocalNode> {
   const { nodesDirectory, ...rest } = config;
@@ -26,7 +26,7 @@ export async function startLocalNode(
   const joined = !existsSync(kubeconfigPath(dataDirectory));
   const bootstrap = joined ? { bootstrap: await joinString(controlPlane, config.name, signal) } : {};
   const { server } = controlPlane;
-  const node = await runNode({ server, ...rest, ...bootstrap, dataDirectory }, { log, signal });
+  const node = await runNodeAgent({ server, ...rest, ...bootstrap, dataDirectory }, { log, signal });
   return { node, joined, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
 }
 

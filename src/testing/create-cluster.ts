@@ -29,6 +29,8 @@ export type AddNodeOptions = {
   /** @default node-1, node-2, … */
   readonly name?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** How the API server reaches the node: by dialling it, or by a connection that the node opened. @default 'direct' */
+  readonly route?: 'direct' | 'tunnel';
   /** Overrides of what the machine has, for example `{ cpu: '64' }`. */
   readonly capacity?: Readonly<Record<string, string>>;
 } & ({ readonly runtime?: 'process' } | ({ readonly runtime: 'simulated' } & Simulation));
@@ -96,12 +98,20 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   let count = 0;
 
   async function addNode(options: AddNodeOptions = {}): Promise<TestNode> {
-    const { name = `node-${++count}`, labels, capacity, runtime = 'process', ...simulation } = options;
+    const {
+      name = `node-${++count}`,
+      labels,
+      capacity,
+      route = 'direct',
+      runtime = 'process',
+      ...simulation
+    } = options;
     const local = await startLocalNode(
       controlPlane,
       {
         nodesDirectory: paths.nodes,
         name,
+        route,
         runtime,
         listen: { host: '127.0.0.1', port: 0 },
         onShutdown: 'stop-pods',

@@ -56,8 +56,10 @@ function restrictChange(attributes: AdmissionAttributes, node: string): void {
   if (!isDeepStrictEqual(changed.metadata?.ownerReferences ?? [], stored.metadata?.ownerReferences ?? [])) {
     throw deny(attributes, `node "${node}" is not allowed to modify ownerReferences`);
   }
-  const refused = changedKeys(changed.metadata?.labels ?? {}, stored.metadata?.labels ?? {}).filter(
-    (key) => isProtected(key) || key === nodeRouteLabel, // recorded when it joins: a node does not choose anew how it is reached
+  const before = stored.metadata?.labels ?? {};
+  const refused = changedKeys(changed.metadata?.labels ?? {}, before).filter(
+    // The route is recorded when a node joins: it does not choose anew how it is reached.
+    (key) => isProtected(key) || (key === nodeRouteLabel && before[key] !== undefined),
   );
   if (refused.length === 0) return;
   throw deny(attributes, `is not allowed to modify labels: ${refused.sort().join(', ')}`);
