@@ -146,6 +146,7 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
     labels: config.labels ?? {},
     annotations: runtimes.main.annotations,
     taints: config.taints ?? [],
+    podRange: podServices.network.cidr,
     maxPods: config.maxPods ?? 110,
     capacity: config.capacity ?? {},
     containerRuntimeVersion: `${runtimes.main.name}://${runtimes.main.version}`,

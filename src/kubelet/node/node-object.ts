@@ -11,6 +11,8 @@ export interface NodeFacts {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
+  /** Where the node takes its pods' addresses from by itself; `undefined` for a node that is given a range. */
+  readonly podRange?: string | undefined;
   readonly maxPods: number;
   /** Overrides of what the machine has, for example `{ cpu: '32', memory: '256Gi' }`. */
   readonly capacity: Readonly<Record<string, string>>;
@@ -46,7 +48,10 @@ export function buildNode(facts: NodeFacts, nowMs: number): Node {
       },
       annotations: { ...facts.annotations },
     },
-    spec: facts.taints.length > 0 ? { taints: [...facts.taints] } : {},
+    spec: {
+      ...(facts.podRange !== undefined && { podCIDR: facts.podRange, podCIDRs: [facts.podRange] }),
+      ...(facts.taints.length > 0 && { taints: [...facts.taints] }),
+    },
     status: buildNodeStatus(facts, [], nowMs),
   };
 }

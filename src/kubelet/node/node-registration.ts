@@ -91,7 +91,17 @@ export class NodeRegistration {
     const { labels = {}, annotations = {} } = node.metadata ?? {};
     const type = 'application/strategic-merge-patch+json';
     const name = node.metadata?.name ?? '';
-    return this.#client.patch<Node>(nodes, { name }, { metadata: { labels, annotations } }, { type, signal });
+    const { podCIDR, podCIDRs } = node.spec ?? {};
+    const stored = podCIDR === undefined ? undefined : await this.#client.get<Node>(nodes, { name }, { signal });
+    const recorded = stored?.spec?.podCIDR;
+    if (recorded !== undefined && recorded !== podCIDR) {
+      this.#options.log.warn(
+        'The Node records another pod range, which cannot change: its pods are not reached through the API server until the Node is deleted and the agent started again',
+        { recorded, actual: podCIDR },
+      );
+    }
+    const range = stored && recorded === undefined ? { spec: { podCIDR, podCIDRs } } : {};
+    return this.#client.patch<Node>(nodes, { name }, { metadata: { labels, annotations }, ...range }, { type, signal });
   }
 }
 
