@@ -31,9 +31,9 @@ export interface AgentConfig {
   readonly openSocket?: (server: AgentServer, options: { readonly signal: AbortSignal }) => Promise<Socket>;
   /** Read afresh at each connect. */
   readonly readToken?: () => Promise<string>;
-  /** Time between attempts to find more servers; the first step of the back-off. @default 1000 */
+  /** Time between looks for more servers. @default 1000 */
   readonly syncIntervalMs?: number;
-  /** Where the back-off ends. @default 10000 */
+  /** Where waits after failures and duplicates end to grow. @default 3000 */
   readonly syncIntervalCapMs?: number;
   /** Goes on looking for servers when it has as many as it wants. */
   readonly syncForever?: boolean;

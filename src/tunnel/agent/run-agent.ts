@@ -1,11 +1,12 @@
-import { pause } from '../../client/deadline.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Metrics } from '../../lib/metrics.ts';
+import { formatServerAddress } from '../leases/lease-validity.ts';
 import { QueueBudget } from '../queue-budget.ts';
-import type { AgentConfig } from './agent-config.ts';
+import type { AgentConfig, AgentServer } from './agent-config.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { ServerConnection } from './server-connection.ts';
 import { openServerLink } from './server-link.ts';
+import { type SeekOutcome, ServerSeeker } from './server-seeker.ts';
 
 export type { AgentConfig } from './agent-config.ts';
 
@@ -16,22 +17,22 @@ export interface KonnectivityAgentOptions {
   readonly onServersChange?: () => void;
 }
 
-/** Waits longer after each failure. */
-const backoffFactor = 1.5;
-/** Waits differ by so much, so that agents that lost one server do not come back at once. */
-const jitter = 0.1;
-
 /** An agent of the Konnectivity service: holds a connection to each server and dials targets for them. Works with upstream's servers. */
 export class KonnectivityAgent implements AsyncDisposable {
   readonly #config: AgentConfig;
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
+  readonly #onServersChange: () => void;
   readonly #budget: QueueBudget;
   readonly #connections = new Map<string, ServerConnection>();
-  readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
-  readonly #onServersChange: () => void;
-  #wake = () => {};
+  /** Which look found a connection. */
+  readonly #finders = new Map<ServerConnection, ServerSeeker>();
+  /** By address, for servers that are reached one by one. */
+  readonly #seekers = new Map<string, ServerSeeker>();
+  /** Looks for servers that have no known address of their own. */
+  readonly #balancer: ServerSeeker;
+  readonly #endings = new Set<Promise<void>>();
+  #stopped = false;
   #announced = 1;
   #draining = false;
 
@@ -43,7 +44,11 @@ export class KonnectivityAgent implements AsyncDisposable {
     this.#metrics = new AgentMetrics(metrics);
     this.#budget = new QueueBudget(config.queues);
     this.#metrics.knownServerCount.set(this.#wanted());
-    this.#running = this.#sync(this.#stop.signal);
+    this.#balancer = this.#seekAt(config.server, (signal) => {
+      this.recount();
+      return this.#balancerIsIdle() ? Promise.resolve('idle') : this.#connect(this.#balancer, signal);
+    });
+    this.recount();
   }
 
   /** Whether a server is connected. */
@@ -69,38 +74,77 @@ export class KonnectivityAgent implements AsyncDisposable {
     for (const connection of this.#connections.values()) connection.drain();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new Error('the agent was stopped'));
-    for (const connection of [...this.#connections.values()]) connection.close();
-    await this.#running;
-  }
-
-  async #sync(signal: AbortSignal): Promise<void> {
-    const { syncIntervalMs = 1000, syncIntervalCapMs = 10_000 } = this.#config;
-    let failures = 0;
-    while (!signal.aborted) {
-      try {
-        await this.#connectOnce(signal);
-        failures = 0;
-      } catch (error) {
-        if (signal.aborted) return;
-        failures++;
-        const { host, port } = this.#config.server;
-        this.#log.warn('Cannot connect to the server', { server: `${host}:${port}`, error });
-      }
-      const step = failures === 0 ? syncIntervalMs : syncIntervalMs * backoffFactor ** (failures - 1);
-      await this.#rest(Math.min(step, syncIntervalCapMs) * (1 + Math.random() * jitter), signal);
+  /** Looks at once how many servers there are and where: what `addresses` or `wantedServers` say has changed. */
+  recount(): void {
+    if (this.#stopped) return;
+    this.#metrics.knownServerCount.set(this.#wanted());
+    const addresses = new Map(
+      (this.#config.addresses?.() ?? []).map((server) => [formatServerAddress(server), server]),
+    );
+    for (const [key, server] of addresses) {
+      if (this.#seekers.has(key)) continue;
+      const seeker: ServerSeeker = this.#seekAt(server, (signal) =>
+        this.#draining || this.#foundBy(seeker) > 0 ? Promise.resolve('idle') : this.#connect(seeker, signal),
+      );
+      this.#seekers.set(key, seeker);
+    }
+    for (const [key, seeker] of this.#seekers) {
+      if (addresses.has(key)) continue;
+      this.#seekers.delete(key);
+      this.#end(seeker); // what it found stays until its server ends it
     }
   }
 
-  async #connectOnce(signal: AbortSignal): Promise<void> {
-    const wanted = this.#wanted();
-    this.#metrics.knownServerCount.set(wanted);
-    if (this.#draining || (!this.#config.syncForever && this.#connections.size >= wanted)) return;
-    const link = await openServerLink(this.#config, signal);
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    for (const seeker of [this.#balancer, ...this.#seekers.values()]) this.#end(seeker);
+    for (const connection of [...this.#connections.values()]) connection.close();
+    await Promise.all(this.#endings);
+  }
+
+  #seekAt(server: AgentServer, seek: (signal: AbortSignal) => Promise<SeekOutcome>): ServerSeeker {
+    const { syncIntervalMs = 1000, syncIntervalCapMs = 3000 } = this.#config;
+    const place = formatServerAddress(server);
+    return new ServerSeeker({
+      server,
+      // The first look is taken when the seeker is known to its owner.
+      seek: async (signal) => {
+        await Promise.resolve();
+        return seek(signal);
+      },
+      patience: () => (this.#connections.size < this.#wanted() ? 3 * this.#wanted() : 0),
+      onFailure: (error, failures) => {
+        const fields = { server: place, failures, error };
+        if (failures === 1 || failures % 10 === 0) this.#log.warn('Cannot connect to the server', fields);
+        else this.#log.debug('Cannot connect to the server', fields);
+      },
+      intervalMs: syncIntervalMs,
+      capMs: syncIntervalCapMs,
+    });
+  }
+
+  #end(seeker: ServerSeeker): void {
+    const ending: Promise<void> = seeker[Symbol.asyncDispose]().finally(() => this.#endings.delete(ending));
+    this.#endings.add(ending);
+  }
+
+  /** Whether all servers have addresses of their own, or as many as have none are connected. */
+  #balancerIsIdle(): boolean {
+    const known = this.#seekers.size;
+    const others = this.#wanted() - known;
+    if (this.#draining || (known > 0 && others <= 0)) return true;
+    return !this.#config.syncForever && this.#foundBy(this.#balancer) >= others;
+  }
+
+  #foundBy(seeker: ServerSeeker): number {
+    return [...this.#finders.values()].filter((finder) => finder === seeker).length;
+  }
+
+  async #connect(seeker: ServerSeeker, signal: AbortSignal): Promise<SeekOutcome> {
+    const link = await openServerLink({ ...this.#config, server: seeker.server }, signal);
     if (this.#connections.has(link.serverId) || signal.aborted) {
       link.session.destroy();
-      return;
+      return 'duplicate';
     }
     this.#announced = Math.max(1, link.serverCount);
     const connection = new ServerConnection(link, {
@@ -109,39 +153,30 @@ export class KonnectivityAgent implements AsyncDisposable {
       log: this.#log,
       onEnd: (ended, error) => this.#ended(ended, error),
     });
-    if (connection.over) return;
+    if (connection.over) throw new Error('the connection ended when it was just made');
     this.#connections.set(link.serverId, connection);
+    this.#finders.set(connection, seeker);
     this.#metrics.openServerConnections.set(this.#connections.size);
     this.#metrics.knownServerCount.set(this.#wanted());
     this.#log.info('Connected', { serverId: link.serverId, servers: this.#connections.size });
     if (this.#draining) connection.drain();
     this.#onServersChange();
+    return 'added';
   }
 
   #ended(connection: ServerConnection, error: Error | undefined): void {
     if (this.#connections.get(connection.serverId) !== connection) return;
     this.#connections.delete(connection.serverId);
+    this.#finders.delete(connection);
     this.#metrics.openServerConnections.set(this.#connections.size);
-    if (!this.#stop.signal.aborted) {
-      this.#log.warn('Lost a server', { serverId: connection.serverId, ...(error && { error: error.message }) });
-    }
     this.#onServersChange();
-    this.#wake();
+    if (this.#stopped) return;
+    this.#log.warn('Lost a server', { serverId: connection.serverId, ...(error && { error: error.message }) });
+    // Any of them may lead to it when it is back.
+    for (const seeker of [this.#balancer, ...this.#seekers.values()]) seeker.wake();
   }
 
   #wanted(): number {
-    return this.#config.wantedServers?.(this.#announced) ?? this.#announced;
-  }
-
-  /** Waits, but not when a server has just been lost: it may be back at once. */
-  async #rest(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    const stop = () => woken.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-    this.#wake = () => void setTimeout(stop, Math.random() * 300).unref();
-    await pause(ms, woken.signal).catch(() => {}); // woken is as good as rested
-    this.#wake = () => {};
-    signal.removeEventListener('abort', stop);
+    return Math.max(1, this.#config.wantedServers?.(this.#announced) ?? this.#announced);
   }
 }
