@@ -7,6 +7,11 @@ export interface PodNetwork {
    * agent was started again. @throws {Error} when there is none left
    */
   attach(podUid: string, options: { wanted?: string }): Promise<string>;
+  /**
+   * The file that stands for the network namespace of an attached pod, as `nsenter --net=` takes it; the same after a new start of
+   * the agent. @default the pod shares the agent's network
+   */
+  namespaceOf?(podUid: string): string;
   /** Gives the address back. */
   detach(podUid: string): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { Pod, PodStatus } from '../../api/kubernetes/core-v1.ts';
 import { pods } from '../../client/resources.ts';
 import { formatTime } from '../../lib/clock.ts';
-import type { Runtime, Sandbox } from '../runtimes/runtime.ts';
+import type { Runtime, Sandbox, SandboxConfig } from '../runtimes/runtime.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import { PodContainers } from './pod-containers.ts';
@@ -242,19 +242,25 @@ export class PodWorker {
 
   async #createSandbox(): Promise<Sandbox> {
     const { metadata, spec } = this.#pod;
-    const { hostIp, network } = this.#services;
+    const { hostIp } = this.#services;
     const { namespace = '', name = '', annotations = {}, labels = {} } = metadata ?? {};
     for (const { id, pod } of this.#runtime.listSandboxes())
       if (pod.uid === this.uid) await this.#runtime.removeSandbox(id);
     return this.#runtime.runSandbox({
       pod: { namespace, name, uid: this.uid },
       hostname: spec?.hostname || name.slice(0, 63),
-      ip: spec?.hostNetwork ? hostIp : await network.attach(this.uid, this.#wanted()),
+      ...(spec?.hostNetwork ? { ip: hostIp } : await this.#network()),
       logDirectory: this.#logDirectory,
       annotations,
       labels,
       hostAliases: (spec?.hostAliases ?? []).map(({ ip, hostnames = [] }) => ({ ip, hostnames })),
     });
+  }
+
+  async #network(): Promise<Pick<SandboxConfig, 'ip' | 'networkNamespace'>> {
+    const { network } = this.#services;
+    const ip = await network.attach(this.uid, this.#wanted());
+    return network.namespaceOf ? { ip, networkNamespace: network.namespaceOf(this.uid) } : { ip };
   }
 
   #wanted(): { wanted?: string } {

@@ -69,6 +69,8 @@ export interface SandboxConfig {
   readonly hostname: string;
   /** The pod's address; the node's own on the host network. */
   readonly ip: string;
+  /** The file that stands for the pod's network namespace. @default the agent's own network */
+  readonly networkNamespace?: string;
   /** Where container logs go: `<logDirectory>/<container>/<attempt>.log`. */
   readonly logDirectory: string;
   readonly annotations: Readonly<Record<string, string>>;

@@ -11,7 +11,7 @@ import { type AttachRequest, type ContainerState, RuntimeError, type TerminalSiz
 import { ContainerLog } from './container-log.ts';
 import { type ContainerRecord, type ExitReport, readExit, writeRecord } from './container-record.ts';
 import { holdFifo, readFifo, writeFifo } from './fifo.ts';
-import { helperEnvironment, type Isolation, unshareArguments } from './isolation.ts';
+import { enterNetwork, helperEnvironment, type Isolation, unshareArguments } from './isolation.ts';
 import { childrenOf, findProcesses, identifyProcess, isAlive, isWatcher, treeOf } from './process-table.ts';
 import { supervisorScript } from './supervisor-script.ts';
 
@@ -30,6 +30,7 @@ export class ContainerProcess {
   readonly #directory: string;
   readonly #mode: Isolation['mode'];
   readonly #watchSeconds: number;
+  readonly #networkNamespace: string | undefined;
   readonly #log: Logger;
   readonly #end = Promise.withResolvers<void>();
   readonly #started = Promise.withResolvers<void>();
@@ -43,11 +44,18 @@ export class ContainerProcess {
   constructor(
     directory: string,
     record: ContainerRecord,
-    options: { mode: Isolation['mode']; watchSeconds: number; log: Logger },
+    options: {
+      mode: Isolation['mode'];
+      watchSeconds: number;
+      /** The pod's. @default the agent's */
+      networkNamespace: string | undefined;
+      log: Logger;
+    },
   ) {
     this.#directory = directory;
     this.record = record;
     this.#mode = options.mode;
+    this.#networkNamespace = options.networkNamespace;
     this.#watchSeconds = options.watchSeconds;
     this.#log = options.log;
     this.ended = this.#end.promise;
@@ -181,12 +189,13 @@ export class ContainerProcess {
       return ['bash', '-p', '-c', supervisorScript, 'fairlead', this.#directory, mode, String(this.#watchSeconds)];
     };
     const enter = ['nsenter', '-t', String(join), '-U', '-p', '--preserve-credentials', '--'];
-    const [file = '', ...args] =
+    const supervisor =
       this.#mode === 'plain'
         ? script('plain')
         : join === undefined
           ? ['unshare', ...unshareArguments, ...script('root')]
           : [...enter, 'unshare', '--mount', '--uts', ...script('join')];
+    const [file = '', ...args] = [...enterNetwork(this.#networkNamespace), ...supervisor];
     const env = { ...helperEnvironment, ...this.record.oddEnv };
     return spawn(file, args, { env, cwd: '/', detached: true, stdio: 'ignore' });
   }

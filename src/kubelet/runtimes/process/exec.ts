@@ -9,7 +9,7 @@ import type { Readable, Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { type ExecRequest, RuntimeError } from '../runtime.ts';
 import { holdFifo, makeFifos, readFifo } from './fifo.ts';
-import { helperEnvironment } from './isolation.ts';
+import { enterNetwork, helperEnvironment } from './isolation.ts';
 import { openTerminal } from './pty.ts';
 import { execScript } from './supervisor-script.ts';
 
@@ -17,6 +17,7 @@ import { execScript } from './supervisor-script.ts';
 export interface ExecTarget {
   /** Absent in plain mode: the command is then a process of the host. */
   readonly enterPid: number | undefined;
+  readonly networkNamespace: string | undefined;
   /** The file with the container's environment. */
   readonly envFile: string;
   readonly oddEnv: Readonly<Record<string, string>>;
@@ -32,8 +33,9 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest):
     target.enterPid === undefined
       ? []
       : ['nsenter', '-t', String(target.enterPid), '-U', '-m', '-u', '-p', '--preserve-credentials', '--'];
+  const network = enterNetwork(target.networkNamespace);
   const inside = ['bash', '--norc', '-p', '-c', execScript, 'fairlead', target.workingDir, ...request.command];
-  const args = ['--norc', '-p', '-c', openEnv, 'fairlead', target.envFile, ...enter, ...inside];
+  const args = ['--norc', '-p', '-c', openEnv, 'fairlead', target.envFile, ...network, ...enter, ...inside];
   const env = { ...helperEnvironment, ...target.oddEnv, ...(request.tty && { TERM: 'xterm' }) };
   return request.tty ? runOnTerminal(args, env, request) : runOnPipes(args, env, request, dirname(target.envFile));
 }

@@ -18,6 +18,11 @@ export const helperEnvironment = {
 
 export const unshareArguments = ['--user', '--map-root-user', '--mount', '--uts', '--pid', '--fork', '--kill-child'];
 
+/** What a helper program is run with, so that it sees a pod's network. It comes first: a namespace of users that is entered later has no right to. */
+export function enterNetwork(namespace: string | undefined): string[] {
+  return namespace === undefined ? [] : ['nsenter', `--net=${namespace}`, '--'];
+}
+
 const trial =
   'mount -t tmpfs t /mnt && mkdir /mnt/p && mount -t proc p /mnt/p && type -P pivot_root nsenter mkfifo >/dev/null';
 

@@ -241,9 +241,10 @@ class ProcessRuntime implements Runtime {
   async exec(id: string, request: ExecRequest): Promise<number> {
     const container = this.#running(id);
     const enterPid = this.#isolation.mode === 'root' ? await container.processOne() : undefined;
-    const { oddEnv, workingDir } = container.record;
+    const { oddEnv, workingDir, sandboxId } = container.record;
+    const networkNamespace = this.#sandboxes.get(sandboxId)?.config.networkNamespace;
     return execInContainer(
-      { enterPid, envFile: this.#directory('containers', id, 'env'), oddEnv, workingDir },
+      { enterPid, networkNamespace, envFile: this.#directory('containers', id, 'env'), oddEnv, workingDir },
       request,
     );
   }
@@ -290,7 +291,9 @@ class ProcessRuntime implements Runtime {
   #process(record: ContainerRecord): ContainerProcess {
     const directory = this.#directory('containers', record.id);
     const { watchSeconds = 10 } = this.#options;
-    return new ContainerProcess(directory, record, { mode: this.#isolation.mode, watchSeconds, log: this.#log });
+    const networkNamespace = this.#sandboxes.get(record.sandboxId)?.config.networkNamespace;
+    const { mode } = this.#isolation;
+    return new ContainerProcess(directory, record, { mode, watchSeconds, networkNamespace, log: this.#log });
   }
 
   #emit(type: RuntimeEvent['type'], { id, podUid }: ContainerRecord): void {

@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ApiError } from '../../api/errors.ts';
+import type { Service } from '../../api/kubernetes/core-v1.ts';
+import { nodeRouteLabel } from '../../api/node-route.ts';
+import type { ApiClient } from '../../client/client.ts';
+import { services } from '../../client/resources.ts';
+import { kubeconfigPath } from '../../kubelet/node/join.ts';
+import type { ImageTable } from '../../kubelet/runtimes/process/image-table.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import { createJoinToken } from '../join-token.ts';
+import { openGateway } from './gateway.ts';
+import { IslandProcess } from './island-process.ts';
+import type { IslandStart } from './messages.ts';
+import { islandAddressOf } from './node-address.ts';
+
+export interface IslandNodeConfig {
+  readonly name: string;
+  /** Where nodes of this machine have their directories. */
+  readonly nodesDirectory: string;
+  /** @default 'process' */
+  readonly runtime?: 'process' | 'simulated';
+  readonly images?: ImageTable;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** @default the Node's `spec.podCIDR` */
+  readonly podCidr?: string;
+  /** The longest a pod may take to end on disposal. @default 5000 */
+  readonly shutdownGraceMs?: number;
+  /** Whether debug lines of the island are wanted. @default false */
+  readonly verbose?: boolean;
+}
+
+/** A node in a network of its own. Disposal ends its pods and all its processes. */
+export interface IslandNode extends AsyncDisposable {
+  readonly name: string;
+  /** Whether it joined now, or came back with the certificates of an earlier start. */
+  readonly joined: boolean;
+  /** The node's own address; nothing outside the island has a path to it. */
+  readonly address: string;
+  /** Of the process that holds the island. */
+  readonly pid: number | undefined;
+  /** Resolves when the Node is registered and Ready; rejects if the island ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves when the island's processes have gone. */
+  readonly ended: Promise<void>;
+}
+
+const joinWindowMs = 5 * 60_000;
+/** What a stop may take beyond the pods' grace. */
+const stopMarginMs = 10_000;
+
+/**
+ * Runs a node of this machine in an island: a network, mount and process namespace of its own, from which connections to the API server's port are the
+ * only way out, and into which there is none. It joins over the wire like any other node. Returns once its kubelet listens.
+ */
+export async function startIslandNode(
+  controlPlane: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
+  config: IslandNodeConfig,
+  { log, signal }: { log: Logger; signal: AbortSignal },
+): Promise<IslandNode> {
+  const { name, shutdownGraceMs = 5_000 } = config;
+  const { server } = controlPlane;
+  const dataDirectory = join(config.nodesDirectory, name);
+  const namespaceDirectory = join(dataDirectory, 'netns');
+  const address = islandAddressOf(dataDirectory);
+  await mkdir(namespaceDirectory, { recursive: true, mode: 0o700 });
+  await using parts = new AsyncDisposableStack();
+  const island = parts.use(
+    new IslandProcess({ namespaceDirectory, stopTimeoutMs: shutdownGraceMs + stopMarginMs, log }),
+  );
+  const joined = !existsSync(kubeconfigPath(dataDirectory));
+  const [gateway, servicePlace, bootstrap] = await Promise.all([
+    openGateway({ directory: dataDirectory, server }, { log }).then((opened) => parts.use(opened)),
+    findServicePlace(controlPlane.client, signal),
+    joined ? joinString(controlPlane, name, signal) : undefined,
+  ]);
+  const start: IslandStart = {
+    type: 'start',
+    name,
+    dataDirectory,
+    namespaceDirectory,
+    address,
+    server,
+    gateway: gateway.path,
+    apiServerPlaces: [placeOf(server), servicePlace ?? []].flat(),
+    runtime: config.runtime ?? 'process',
+    images: config.images ?? {},
+    labels: { ...config.labels, [nodeRouteLabel]: 'tunnel' },
+    shutdownGraceMs,
+    verbose: config.verbose ?? false,
+    ...(bootstrap !== undefined && { bootstrap }),
+    ...(config.podCidr !== undefined && { podCidr: config.podCidr }),
+  };
+  island.start(start);
+  await untilListening(island, signal);
+  const owned = parts.move();
+  return {
+    name,
+    joined,
+    address,
+    pid: island.pid,
+    ready: island.ready,
+    ended: island.ended,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The gateway is disposed of after the island: a node on its way out still says goodbye through it. */
+async function untilListening(island: IslandProcess, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await Promise.race([island.listening, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function placeOf(server: string): { host: string; port: number } {
+  const { hostname, port } = new URL(server);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) };
+}
+
+/** The Service of the API server, which pods are told of. */
+async function findServicePlace(
+  client: ApiClient,
+  signal: AbortSignal,
+): Promise<{ host: string; port: number } | undefined> {
+  try {
+    const { spec } = await client.get<Service>(services, { namespace: 'default', name: 'kubernetes' }, { signal });
+    return spec?.clusterIP ? { host: spec.clusterIP, port: spec.ports?.[0]?.port ?? 443 } : undefined;
+  } catch (error) {
+    if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
+    throw error;
+  }
+}
+
+async function joinString(
+  { client, pki, server }: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const token = await createJoinToken(client, {
+    server,
+    caPin: pki.cluster.pin,
+    expiresAtMs: Date.now() + joinWindowMs,
+    description: `node ${name}`,
+    signal,
+  });
+  return token.joinString;
+}
