@@ -21,6 +21,7 @@ import { ensureKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CachedObjects } from './cached-objects.ts';
 import type { ApiServerConfig } from './config.ts';
 import { admitConnect } from './connect-admission.ts';
+import { controlPlaneAddresses } from './destinations/control-plane-addresses.ts';
 import { discoveryHandlers } from './discovery/handlers.ts';
 import { shareEventLeases } from './event-leases.ts';
 import { healthHandlers } from './health.ts';
@@ -48,6 +49,7 @@ import { bindingHandlers } from './subresources/binding.ts';
 import { evictionHandlers } from './subresources/eviction.ts';
 import { scaleHandlers } from './subresources/scale.ts';
 import { versionHandler } from './version-info.ts';
+import { openWebhooks } from './webhooks/open-webhooks.ts';
 
 /** How often the `kubernetes` Service and its endpoints are put right. */
 const reconcileIntervalMs = 10_000;
@@ -61,6 +63,8 @@ export interface ApiServerDependencies {
   readonly dial?: Dial;
   /** A tunnel server that takes its agents from this port. */
   readonly agents?: AgentEndpoint;
+  /** Further paths that this port serves, with their handlers; who may use them is the authorizer's to say. */
+  readonly paths?: ReadonlyMap<string, ConnectHandler>;
   readonly clock?: Clock;
   readonly metrics?: Metrics;
 }
@@ -152,7 +156,13 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     refreshObjects,
     clock,
   });
+  const ownAddresses = [config.host, ...(config.advertiseAddress ? [config.advertiseAddress] : [])];
+  /** Where Services, and what is behind them, may be reached. */
+  const destinations = { objects, reserved: controlPlaneAddresses(() => ownAddresses) };
+  const dial = dependencies.dial ?? noDial;
+  const webhooks = parts.use(openWebhooks({ objects, destinations, dial, metrics, log }));
   const { plugins } = createAdmission({
+    webhooks,
     objects,
     live: internal,
     authorizer,
@@ -178,6 +188,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     ['/version/', versionHandler],
     ['/metrics', metricsHandler(metrics, requestMetrics)],
     ['/openapi/', ({ exchange }) => openApi.serve(exchange)],
+    ...(dependencies.paths ?? []),
     ...oidcDiscoveryHandlers({
       issuer: tokens.issuer,
       jwksUri: serviceAccounts.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
@@ -284,6 +295,9 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     },
   };
 }
+
+/** Of a server that was given no way out. */
+const noDial: Dial = ({ host, port }) => Promise.reject(new Error(`this server dials nothing, so not ${host}:${port}`));
 
 function metricsHandler(metrics: Metrics, requestMetrics: RequestMetrics): ConnectHandler {
   return async ({ exchange }) => {

@@ -17,6 +17,10 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'Create, list and delete the tokens that nodes join with',
     load: async () => (await import('./token.ts')).token,
   },
+  get: {
+    summary: 'Show what only Fairlead knows about a cluster: routes',
+    load: async () => (await import('./get.ts')).get,
+  },
   certs: { summary: 'List all certificates with their expiry', load: async () => (await import('./certs.ts')).certs },
   kubeconfig: {
     summary: 'Write or print the kubeconfig of a cluster',
