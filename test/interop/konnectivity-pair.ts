@@ -6,6 +6,7 @@ import { konnectivityAgentOptions } from '../../src/cli/konnectivity-agent-optio
 import type { ConnectAddress } from '../../src/tunnel/tunnel-suite.ts';
 import { grpcTunnels, httpTunnels, type OpenTunnel } from './konnectivity-clients.ts';
 import {
+  freePort,
   freePorts,
   type KonnectivityFiles,
   konnectivityProgram,
@@ -60,8 +61,12 @@ export interface TunnelPair extends AsyncDisposable {
   readonly agent: PeerProcess;
   /** The sum over all labels of one of the server's metrics, by the part of its name behind upstream's prefix. */
   metric(name: string): Promise<number>;
+  /** The same of the first agent's. */
+  agentMetric(name: string): Promise<number>;
   startServer(): Promise<void>;
   startAgent(): Promise<void>;
+  /** One more, which whoever asks for it ends. */
+  addAgent(agentId: string): Promise<PeerProcess>;
   /** SIGKILL. */
   kill(end: 'server' | 'agent'): Promise<void>;
 }
@@ -85,13 +90,18 @@ export async function startPair(combination: Combination): Promise<TunnelPair> {
       const program = launched(combination.server, 'server');
       running.server = await startServer(program, { ...files, mode: combination.mode, udsPath: path, ports });
     },
-    async agent() {
+    agent(agentId: string, healthPort?: number) {
       const program = [...launched(combination.agent, 'agent'), ...protocolArguments(combination)];
-      running.agent = await startAgent(program, { ...files, ports, serverHealthPort: ports.health });
+      const options = { ...files, ports, serverHealthPort: ports.health, agentId };
+      return startAgent(program, healthPort === undefined ? options : { ...options, healthPort });
     },
   };
+  const agentHealthPort = await freePort();
+  const startFirstAgent = async () => {
+    running.agent = await start.agent('agent-1', agentHealthPort);
+  };
   await start.server();
-  await start.agent();
+  await startFirstAgent();
   const resources = opened.move();
   return {
     files,
@@ -105,8 +115,10 @@ export async function startPair(combination: Combination): Promise<TunnelPair> {
       return started(running.agent);
     },
     metric: (name) => scrape(ports.health, `konnectivity_network_proxy_server_${name}`),
+    agentMetric: (name) => scrape(agentHealthPort, `konnectivity_network_proxy_agent_${name}`),
     startServer: start.server,
-    startAgent: start.agent,
+    startAgent: startFirstAgent,
+    addAgent: (agentId) => start.agent(agentId),
     kill: (end) => started(running[end]).kill(),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

@@ -83,21 +83,21 @@ export async function startServer(
 /** Starts an agent and waits until the server of `serverHealthPort` counts it. */
 export async function startAgent(
   program: readonly string[],
-  options: KonnectivityFiles & { ports: ServerPorts; serverHealthPort: number },
+  options: KonnectivityFiles & { ports: ServerPorts; serverHealthPort: number; agentId?: string; healthPort?: number },
 ): Promise<PeerProcess> {
-  const { directory, ports, serverHealthPort } = options;
+  const { directory, ports, serverHealthPort, agentId = 'agent-1', healthPort = await freePort() } = options;
   const [path = '', ...first] = program;
   const args = [
     ...first,
     '--logtostderr=true',
     '--v=2',
-    '--agent-id=agent-1',
+    `--agent-id=${agentId}`,
     '--proxy-server-host=127.0.0.1',
     `--proxy-server-port=${ports.agent}`,
     `--ca-cert=${join(directory, 'ca.crt')}`,
     `--agent-cert=${join(directory, 'client.crt')}`,
     `--agent-key=${join(directory, 'client.key')}`,
-    `--health-server-port=${await freePort()}`,
+    `--health-server-port=${healthPort}`,
     '--health-server-host=127.0.0.1',
     `--admin-server-port=${await freePort()}`,
   ];
@@ -111,7 +111,7 @@ export async function freePorts(): Promise<ServerPorts> {
 }
 
 /** A free port in the range that the server's flags allow. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     const server = net.createServer();
