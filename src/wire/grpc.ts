@@ -15,6 +15,14 @@ export function writeGrpcPrefix(target: Buffer, { length, at = 0 }: { length: nu
   target.writeUInt32BE(length, at + 1);
 }
 
+/** `message` behind its prefix, as one piece. */
+export function frameGrpcMessage(message: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(grpcPrefixBytes + message.length);
+  writeGrpcPrefix(frame, { length: message.length });
+  message.copy(frame, grpcPrefixBytes);
+  return frame;
+}
+
 /**
  * Cuts a gRPC body into messages, whatever the pieces it comes in. A message that lies whole in one piece is a view of it.
  *
