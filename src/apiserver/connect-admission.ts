@@ -1,6 +1,7 @@
 import type { JsonKubeObject, JsonObject } from '../api/object.ts';
 import { scheme } from '../api/scheme.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
+import { admissionContext } from './admission/admission-context.ts';
 import { runAdmission } from './admission/run-admission.ts';
 import type { RequestContext } from './exchange.ts';
 import { queryFlag } from './node-streams/pod-target.ts';
@@ -22,10 +23,8 @@ const optionFields: Readonly<
  * is not asked about, as upstream.
  * @throws {ApiError} what a plugin refuses
  */
-export async function admitConnect(
-  plugins: readonly AdmissionPlugin[],
-  { exchange, info, user, warn }: RequestContext,
-): Promise<void> {
+export async function admitConnect(plugins: readonly AdmissionPlugin[], context: RequestContext): Promise<void> {
+  const { exchange, info, user } = context;
   const resource = scheme.storage(info.group, info.resource);
   const kind = resource.subresources.get(info.subresource)?.kind.kind;
   if (kind === undefined || !Object.hasOwn(optionFields, kind)) return;
@@ -40,7 +39,7 @@ export async function admitConnect(
     object: parseConnectOptions(kind, exchange.query),
     oldObject: undefined,
     options: {},
-    warn,
+    ...admissionContext(context),
   });
 }
 

@@ -17,7 +17,7 @@ import { AgentConnections, type AgentEndpoint } from './agent-connections.ts';
 import { createAuditor } from './audit/auditor.ts';
 import { authenticationOptions, checkAnonymous } from './authentication-options.ts';
 import { type BootstrapHook, ensureClusterObjects } from './bootstrap/cluster-objects.ts';
-import { ensureKubernetesService } from './bootstrap/kubernetes-service.ts';
+import { KubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CachedObjects } from './cached-objects.ts';
 import type { ApiServerConfig } from './config.ts';
 import { admitConnect } from './connect-admission.ts';
@@ -258,15 +258,20 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     serviceClusterIpRange: config.serviceClusterIpRange ?? '10.96.0.0/12',
   };
   const tasks = parts.use(new TaskGroup({ onError: (error) => log.error('Background task failed', { error }) }));
-  const ready = ensureClusterObjects(internal, { config, advertised, finished: (hook) => state.finished.add(hook) });
+  const kubernetesService = new KubernetesService(internal, { advertised, store });
+  const ready = ensureClusterObjects(internal, {
+    config,
+    kubernetesService,
+    finished: (hook) => state.finished.add(hook),
+  });
   ready.catch((error: unknown) => log.error('API server cannot become ready', { error }));
   tasks.run(async (signal) => {
     await ready;
     for (;;) {
       await clock.delay(reconcileIntervalMs, { signal });
-      await ensureKubernetesService(internal, advertised).catch((error: unknown) =>
-        log.warn('Endpoints of the kubernetes Service not brought up to date', { error }),
-      );
+      await kubernetesService
+        .reconcile()
+        .catch((error: unknown) => log.warn('Endpoints of the kubernetes Service not brought up to date', { error }));
     }
   });
 
@@ -274,6 +279,9 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
   let ended: Promise<void> | undefined;
   const end = async () => {
     state.stopping = true;
+    // First of all, so that nobody new is sent here while the rest goes on.
+    await tasks[Symbol.asyncDispose]();
+    await kubernetesService.leave().catch((error: unknown) => log.warn('Endpoint not taken back', { error }));
     await clock.delay(config.shutdownDelayMs ?? 0);
     listener.stopAccepting();
     feed.endWatches();

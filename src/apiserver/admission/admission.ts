@@ -8,6 +8,8 @@ export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
 export interface AdmissionAttributes {
   readonly operation: Operation;
   readonly resource: ResourceInfo;
+  /** The resource in the version of the request. @default `resource`, its storage version */
+  readonly requested?: ResourceInfo;
   /** `''` for the resource itself. */
   readonly subresource: string;
   readonly namespace: string;
@@ -23,15 +25,23 @@ export interface AdmissionAttributes {
   readonly options: JsonObject;
   /** Adds a `Warning` header to the answer. */
   warn(message: string): void;
+  /** Adds to the audit event. */
+  annotate?(key: string, value: string): void;
+  /** Aborts when the client goes away or the request's deadline passes. */
+  signal?(): AbortSignal;
 }
 
 /**
  * One admission plugin. `admit` may change the object; when all have run, `validate` of each may refuse it.
+ * `admit` that gives `reinvoke` has changed the object in ways that other plugins may care about: all `admit` are called once more.
  * Both refuse by throwing an `ApiError`, usually `forbidden(...)`.
  */
 export interface AdmissionPlugin {
   /** Upstream's name: `ServiceAccount`. */
   readonly name: string;
-  admit?(attributes: AdmissionAttributes): void | Promise<void>;
+  admit?(attributes: AdmissionAttributes): AdmitOutcome | Promise<AdmitOutcome>;
   validate?(attributes: AdmissionAttributes): void | Promise<void>;
 }
+
+// biome-ignore lint/suspicious/noConfusingVoidType: most plugins have nothing to say
+export type AdmitOutcome = void | 'reinvoke';

@@ -24,6 +24,8 @@ export interface AdmissionOptions {
   authorizer: Authorizer & RuleResolver;
   /** @default systemClock */
   clock?: Clock;
+  /** Absent where no webhooks can be reached. */
+  webhooks?: { readonly mutating: AdmissionPlugin; readonly validating: AdmissionPlugin };
   /** `--enable-admission-plugins`. All plugins are on by default; naming one that upstream knows and this server has not is an error. */
   enable?: readonly string[];
   /** `--disable-admission-plugins` */
@@ -47,7 +49,6 @@ const absent = [
   'LimitPodHardAntiAffinityTopology',
   'LimitRanger',
   'MutatingAdmissionPolicy',
-  'MutatingAdmissionWebhook',
   'NamespaceAutoProvision',
   'NamespaceExists',
   'OwnerReferencesPermissionEnforcement',
@@ -60,7 +61,6 @@ const absent = [
   'RuntimeClass',
   'StorageObjectInUseProtection',
   'ValidatingAdmissionPolicy',
-  'ValidatingAdmissionWebhook',
 ];
 
 /**
@@ -68,7 +68,7 @@ const absent = [
  * @throws {ConfigError} for a plugin that does not exist or cannot be disabled
  */
 export function createAdmission(options: AdmissionOptions): { plugins: readonly AdmissionPlugin[] } {
-  const { objects, live, authorizer, clock = systemClock, enable = [], disable = [] } = options;
+  const { objects, live, authorizer, clock = systemClock, enable = [], disable = [], webhooks } = options;
   const all: AdmissionPlugin[] = [
     new NamespaceLifecycle({ objects, live }),
     new ServiceAccountAdmission({ objects, live, clock }),
@@ -81,6 +81,7 @@ export function createAdmission(options: AdmissionOptions): { plugins: readonly 
     new ClusterTrustBundleAttest({ authorizer }),
     certificateSubjectRestriction,
     new RbacEscalation({ authorizer }),
+    ...(webhooks ? [webhooks.mutating, webhooks.validating] : []),
     // Writes when it says yes, so it is asked last.
     new JoinToken({ live }),
   ];

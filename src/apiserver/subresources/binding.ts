@@ -4,6 +4,7 @@ import type { Binding, Pod } from '../../api/kubernetes/core-v1.ts';
 import type { JsonKubeObject } from '../../api/object.ts';
 import { scheme } from '../../api/scheme.ts';
 import { formatTime } from '../../lib/clock.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import { admitAll, validateAll } from '../admission/run-admission.ts';
 import { negotiate } from '../negotiation.ts';
 import { sendStatus } from '../respond.ts';
@@ -39,7 +40,7 @@ async function create({ services, context }: ResourceRequest): Promise<void> {
     user,
     dryRun: options.dryRun,
     options: options.object,
-    warn: (message: string) => context.warn(message),
+    ...admissionContext(context),
   };
   const attributes = admissionAttributes(request, { operation: 'CREATE', object, oldObject: undefined });
   await admitAll(services.admission, attributes);

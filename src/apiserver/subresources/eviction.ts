@@ -3,6 +3,7 @@ import type { Pod } from '../../api/kubernetes/core-v1.ts';
 import type { Eviction } from '../../api/kubernetes/policy-v1.ts';
 import type { JsonKubeObject, JsonObject } from '../../api/object.ts';
 import { formatTime } from '../../lib/clock.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import { admitAll, validateAll } from '../admission/run-admission.ts';
 import { negotiate } from '../negotiation.ts';
 import { sendStatus } from '../respond.ts';
@@ -39,7 +40,7 @@ async function create({ services, context, resource }: ResourceRequest): Promise
     user,
     dryRun: dryRunQuery || (eviction.deleteOptions?.dryRun?.length ?? 0) > 0,
     options,
-    warn: (message: string) => context.warn(message),
+    ...admissionContext(context),
   };
   await services.feed.reachNewest();
   const pod = currentObject(resource, info.namespace, info.name);

@@ -3,6 +3,7 @@ import { invalid, invalidObject } from '../../api/field-error.ts';
 import type { LabelSelector } from '../../api/kubernetes/meta-v1.ts';
 import type { JsonKubeObject, JsonObject, JsonValue } from '../../api/object.ts';
 import { selectorFromObject } from '../../api/selectors.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import type { CachedObject } from '../cached-object.ts';
 import { negotiate } from '../negotiation.ts';
 import { sendObject } from '../respond.ts';
@@ -63,7 +64,7 @@ async function write(
     user,
     dryRun: options.dryRun,
     options: options.object,
-    warn: (message) => context.warn(message),
+    ...admissionContext(context),
     replaces: false,
     compute: (old) => withReplicas(old.object, scaleFor(old), info.name),
   });

@@ -1,4 +1,5 @@
 import { badRequest } from '../../api/errors.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import { createObject } from '../writes/create-object.ts';
 import { answerWritten } from './answer.ts';
 import { decodeBody } from './decode-body.ts';
@@ -23,7 +24,7 @@ export async function create({ services, context, resource }: ResourceRequest): 
     ...(remoteAddress !== undefined && { sourceAddress: remoteAddress }),
     dryRun: options.dryRun,
     options: options.object,
-    warn: (message: string) => context.warn(message),
+    ...admissionContext(context),
   };
   const written = await createObject(services, request, resource.toStorage(object));
   await answerWritten(exchange, 201, { resource, written });

@@ -5,6 +5,7 @@ import { parseJson, parseYamlBody } from '../../api/json.ts';
 import type { JsonObject } from '../../api/object.ts';
 import { decodeText } from '../../lib/bytes.ts';
 
+import { admissionContext } from '../admission/admission-context.ts';
 import type { Exchange } from '../exchange.ts';
 import { bodyFormat, negotiate } from '../negotiation.ts';
 import { isTrue } from '../request-info.ts';
@@ -28,7 +29,7 @@ export async function remove({ services, context, resource }: ResourceRequest): 
     user,
     dryRun: options['dryRun'] !== undefined,
     options,
-    warn: (message) => context.warn(message),
+    ...admissionContext(context),
   });
   if (kept || resource.strategy.returnsDeletedObject) {
     return answerWritten(exchange, 200, { resource, written: result });

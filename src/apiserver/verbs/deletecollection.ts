@@ -1,5 +1,6 @@
 import { ApiError } from '../../api/errors.ts';
 import type { JsonKubeObject } from '../../api/object.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import { negotiate } from '../negotiation.ts';
 import { sendObject } from '../respond.ts';
 import { deleteObject } from '../writes/delete-object.ts';
@@ -35,7 +36,7 @@ export async function removeCollection({ services, context, resource }: Resource
           user,
           dryRun: options['dryRun'] !== undefined,
           options,
-          warn: (message) => context.warn(message),
+          ...admissionContext(context),
         });
         items.push(writtenObject(resource, result) as JsonKubeObject);
       } catch (error) {

@@ -8,6 +8,7 @@ import { applyJsonPatch } from '../../api/patch/json-patch.ts';
 import { applyMergePatch } from '../../api/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../api/patch/strategic-merge-patch.ts';
 import { decodeText } from '../../lib/bytes.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import type { RequestContext } from '../exchange.ts';
 import { mediaType } from '../negotiation.ts';
 import { updateObject } from '../writes/update-object.ts';
@@ -34,7 +35,7 @@ export async function patch({ services, context, resource, subresource }: Resour
     user,
     dryRun: options.dryRun,
     options: options.object,
-    warn: (message) => context.warn(message),
+    ...admissionContext(context),
     replaces: false,
     compute: (old) => {
       const object = change(resource.object(old));

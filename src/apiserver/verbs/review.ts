@@ -1,5 +1,6 @@
 import { badRequest } from '../../api/errors.ts';
 import type { ResourceInfo, SubresourceInfo } from '../../api/resource-info.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import { runAdmission } from '../admission/run-admission.ts';
 import type { RequestContext } from '../exchange.ts';
 import { negotiate } from '../negotiation.ts';
@@ -39,7 +40,7 @@ export async function review(
     object,
     oldObject: undefined,
     options,
-    warn: (message) => context.warn(message),
+    ...admissionContext(context),
   });
   await sendObject(exchange, 201, { object: await handler(object, context), gvk, format });
 }

@@ -1,5 +1,6 @@
 import { badRequest } from '../../api/errors.ts';
 import type { JsonKubeObject } from '../../api/object.ts';
+import { admissionContext } from '../admission/admission-context.ts';
 import { createObject } from '../writes/create-object.ts';
 import { updateObject } from '../writes/update-object.ts';
 import { answerWritten } from './answer.ts';
@@ -23,7 +24,7 @@ export async function update({ services, context, resource, subresource }: Resou
     user,
     dryRun: options.dryRun,
     options: options.object,
-    warn: (message: string) => context.warn(message),
+    ...admissionContext(context),
   };
   const { strategy, cache } = resource;
   if (!subresource && strategy.allowCreateOnUpdate) {

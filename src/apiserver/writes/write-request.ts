@@ -22,6 +22,10 @@ export interface WriteRequest {
   /** What the server itself writes, such as its own address, is not judged by the rules for users. */
   readonly trusted?: boolean;
   warn(message: string): void;
+  /** Adds to the audit event. */
+  annotate?(key: string, value: string): void;
+  /** Aborts when the client goes away or the request's deadline passes. */
+  signal?(): AbortSignal;
 }
 
 export function strategyContext(services: ApiServices, request: WriteRequest, name = request.name): StrategyContext {
@@ -44,10 +48,11 @@ export function admissionAttributes(
   request: WriteRequest,
   init: { operation: Operation } & Pick<AdmissionAttributes, 'object' | 'oldObject'> & { name?: string },
 ): AdmissionAttributes {
-  const { resource, subresource, namespace, user, dryRun, options } = request;
+  const { resource, subresource, namespace, user, dryRun, options, signal } = request;
   return {
     operation: init.operation,
     resource: resource.storage,
+    requested: resource.info,
     subresource,
     namespace,
     name: init.name ?? request.name,
@@ -57,5 +62,7 @@ export function admissionAttributes(
     oldObject: init.oldObject,
     options,
     warn: (message) => request.warn(message),
+    annotate: (key, value) => request.annotate?.(key, value),
+    ...(signal && { signal: () => signal.call(request) }),
   };
 }

@@ -1,0 +1,117 @@
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Dial, DialRoute } from '../../stream/dial.ts';
+import { type Backend, BackendError } from './backend.ts';
+
+export interface ConnectOptions {
+  readonly dial: Dial;
+  /** Bounds dialling and the handshake; the connection is the caller's afterwards. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens a TLS connection to a backend, HTTP/1.1 alone, and verifies its certificate unless the backend's configuration says otherwise.
+ * @throws {BackendError} that names the hop: `dial` or `tls`
+ */
+export async function connectBackend(backend: Backend, { dial, signal }: ConnectOptions): Promise<TLSSocket> {
+  const { host, port, node, network } = backend;
+  let route: DialRoute | undefined;
+  const target = { host, port, network, ...(node !== undefined && { node }) };
+  const onRoute = (chosen: DialRoute) => {
+    route = chosen;
+  };
+  const transport = await dial(target, { signal, onRoute }).catch((cause: unknown) => {
+    throw new BackendError('dial', `${messageOf(cause)} (${describe(backend, route)})`, { cause });
+  });
+  return shakeHands(transport, backend, signal).catch((cause: Error) => {
+    throw new BackendError('tls', `${explainTls(cause, backend)} (${describe(backend, route)})`, { cause });
+  });
+}
+
+/** `pod default/hook-0 at 10.1.0.7:8443, node node-1, route tunnel via agent-1`. */
+export function describe({ title, host, port, node }: Backend, route?: DialRoute): string {
+  const address = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  const via = route?.via === undefined ? '' : ` via ${route.via}`;
+  return [
+    `${title} at ${address}`,
+    ...(node === undefined ? [] : [`node ${node}`]),
+    ...(route === undefined ? [] : [`route ${route.kind}${via}`]),
+  ].join(', ');
+}
+
+function shakeHands(transport: Duplex, backend: Backend, signal: AbortSignal): Promise<TLSSocket> {
+  const { serverName, caPem, verify, client } = backend;
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      signal.removeEventListener('abort', abandon);
+      socket?.destroy();
+      transport.destroy();
+      reject(error);
+    };
+    const abandon = () => fail(asError(signal.reason));
+    let socket: TLSSocket | undefined;
+    try {
+      socket = connectTls({
+        socket: transport,
+        // An address is no server name in TLS; the certificate is checked against it all the same.
+        ...(isIP(serverName) ? { host: serverName } : { servername: serverName }),
+        ...(caPem !== undefined && { ca: caPem }),
+        ...(client && { cert: client.certificatePem, key: client.keyPem }),
+        rejectUnauthorized: verify,
+        minVersion: 'TLSv1.2',
+        ALPNProtocols: ['http/1.1'],
+      });
+    } catch (error) {
+      return fail(asError(error)); // a CA bundle that cannot be read
+    }
+    const connected = socket;
+    const lost = () => fail(new Error('the connection was closed during the TLS handshake'));
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) return abandon();
+    connected.once('error', fail);
+    connected.once('close', lost);
+    connected.once('secureConnect', () => {
+      signal.removeEventListener('abort', abandon);
+      connected.off('error', fail);
+      connected.off('close', lost);
+      connected.on('error', () => {}); // whoever reads or writes sees it; one that rests in the pool may fail
+      resolve(connected);
+    });
+  });
+}
+
+const unknownAuthority = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
+/** Why the backend is not believed, in Go's words where it has them. */
+function explainTls(error: Error & { code?: string; cert?: { subjectaltname?: string } }, backend: Backend): string {
+  const { code = '' } = error;
+  const failed = 'tls: failed to verify certificate: x509:';
+  if (unknownAuthority.has(code)) {
+    const covers = backend.caPem === undefined ? 'there is no caBundle' : 'the caBundle does not cover it';
+    return `${failed} certificate signed by unknown authority: ${covers}`;
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    const names = error.cert?.subjectaltname?.replaceAll(/(?:DNS|IP Address):/g, '') ?? 'no names';
+    return `${failed} certificate is valid for ${names}, not ${backend.serverName}`;
+  }
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
+    return `${failed} certificate has expired or is not yet valid`;
+  }
+  return `tls: ${error.message}`;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
