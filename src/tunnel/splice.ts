@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { endTransport } from '../stream/end-transport.ts';
-import type { TunnelConnection } from './tunnel-connection.ts';
+import type { TunnelStream } from './tunnel-stream.ts';
 
 /** How long the outer peer may take to end its side after the tunnel has ended both. */
 const lingerMs = 10_000;
@@ -16,7 +16,7 @@ export interface SpliceOptions {
  * Carries bytes between a socket and a tunnelled connection until both have ended. What either side gave before it ended or failed is delivered
  * to the other first; a side that ends one direction leaves the other open. Resolves when both are closed; never rejects.
  */
-export function splice(socket: Duplex, tunnel: TunnelConnection, options: SpliceOptions = {}): Promise<void> {
+export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOptions = {}): Promise<void> {
   const closed = Promise.withResolvers<void>();
   let open = 2;
   const onClose = () => {

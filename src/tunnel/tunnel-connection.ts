@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream';
 import { type Extensions, ownWindowBytes } from './extensions.ts';
 import type { PacketStream } from './packet-stream.ts';
 import type { QueueBudget, QueueHolder } from './queue-budget.ts';
+import type { TunnelStream } from './tunnel-stream.ts';
 
 /** What holds the connections of one packet stream. */
 export interface ConnectionOwner {
@@ -43,7 +44,7 @@ const flushStallMs = 60_000;
  * ends one direction alone (`FIN`) and a window bounds each direction; with an upstream peer the bound is the queue's ({@link QueueBudget}).
  * Emits `peerClose` when the peer closed both directions, which may be after the readable end.
  */
-export class TunnelConnection extends Duplex implements QueueHolder {
+export class TunnelConnection extends Duplex implements TunnelStream, QueueHolder {
   readonly connectId: bigint;
   readonly address: string;
   readonly openedMs = performance.now();

@@ -29,6 +29,8 @@ export interface AgentConfig {
   readonly addresses?: () => readonly AgentServer[];
   /** Opens the TCP connection, for those who must pass a proxy. @default a plain socket to one of the host's addresses */
   readonly openSocket?: (server: AgentServer, options: { readonly signal: AbortSignal }) => Promise<Socket>;
+  /** Offers no native tunnel, also to servers that know it. @default false */
+  readonly upstreamProtocolOnly?: boolean;
   /** Read afresh at each connect. */
   readonly readToken?: () => Promise<string>;
   /** Time between looks for more servers. @default 1000 */

@@ -3,8 +3,8 @@ import type { Metrics } from '../../lib/metrics.ts';
 import { formatServerAddress } from '../leases/lease-validity.ts';
 import { QueueBudget } from '../queue-budget.ts';
 import type { AgentConfig, AgentServer } from './agent-config.ts';
+import type { AgentConnection } from './agent-connection.ts';
 import { AgentMetrics } from './agent-metrics.ts';
-import { ServerConnection } from './server-connection.ts';
 import { openServerLink } from './server-link.ts';
 import { type SeekOutcome, ServerSeeker } from './server-seeker.ts';
 
@@ -24,9 +24,9 @@ export class KonnectivityAgent implements AsyncDisposable {
   readonly #metrics: AgentMetrics;
   readonly #onServersChange: () => void;
   readonly #budget: QueueBudget;
-  readonly #connections = new Map<string, ServerConnection>();
+  readonly #connections = new Map<string, AgentConnection>();
   /** Which look found a connection. */
-  readonly #finders = new Map<ServerConnection, ServerSeeker>();
+  readonly #finders = new Map<AgentConnection, ServerSeeker>();
   /** By address, for servers that are reached one by one. */
   readonly #seekers = new Map<string, ServerSeeker>();
   /** Looks for servers that have no known address of their own. */
@@ -143,11 +143,11 @@ export class KonnectivityAgent implements AsyncDisposable {
   async #connect(seeker: ServerSeeker, signal: AbortSignal): Promise<SeekOutcome> {
     const link = await openServerLink({ ...this.#config, server: seeker.server }, signal);
     if (this.#connections.has(link.serverId) || signal.aborted) {
-      link.session.destroy();
+      link.discard();
       return 'duplicate';
     }
     this.#announced = Math.max(1, link.serverCount);
-    const connection = new ServerConnection(link, {
+    const connection = link.serve({
       budget: this.#budget,
       metrics: this.#metrics,
       log: this.#log,
@@ -164,7 +164,7 @@ export class KonnectivityAgent implements AsyncDisposable {
     return 'added';
   }
 
-  #ended(connection: ServerConnection, error: Error | undefined): void {
+  #ended(connection: AgentConnection, error: Error | undefined): void {
     if (this.#connections.get(connection.serverId) !== connection) return;
     this.#connections.delete(connection.serverId);
     this.#finders.delete(connection);

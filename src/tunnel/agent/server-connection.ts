@@ -1,20 +1,12 @@
-import type { Logger } from '../../lib/log.ts';
 import type { Packet } from '../../wire/konnectivity.ts';
 import { type Extensions, parseExtensions } from '../extensions.ts';
 import { PacketStream } from '../packet-stream.ts';
 import type { QueueBudget } from '../queue-budget.ts';
 import { splice } from '../splice.ts';
 import { type ConnectionOwner, TunnelConnection } from '../tunnel-connection.ts';
-import type { AgentMetrics } from './agent-metrics.ts';
+import type { AgentConnection, AgentConnectionOptions } from './agent-connection.ts';
 import { dialTarget, TargetError } from './dial-target.ts';
-import type { ServerLink } from './server-link.ts';
-
-export interface ServerConnectionOptions {
-  readonly budget: QueueBudget;
-  readonly metrics: AgentMetrics;
-  readonly log: Logger;
-  readonly onEnd: (connection: ServerConnection, error: Error | undefined) => void;
-}
+import type { GrpcLink } from './grpc-link.ts';
 
 /** As upstream's agent. */
 const dialTimeoutMs = 5_000;
@@ -22,19 +14,19 @@ const dialTimeoutMs = 5_000;
 const maxConnections = 20_000;
 
 /** The agent's end of one `Connect` stream: dials what the server asks for and carries the bytes. */
-export class ServerConnection implements ConnectionOwner {
+export class ServerConnection implements ConnectionOwner, AgentConnection {
   readonly role = 'agent';
   readonly serverId: string;
   readonly extensions: Extensions | undefined;
   readonly budget: QueueBudget;
   readonly packets: PacketStream;
-  readonly #link: ServerLink;
-  readonly #options: ServerConnectionOptions;
+  readonly #link: GrpcLink;
+  readonly #options: AgentConnectionOptions;
   readonly #dials = new Map<bigint, AbortController>();
   readonly #connections = new Map<bigint, TunnelConnection>();
   #lastConnectId = 0n;
 
-  constructor(link: ServerLink, options: ServerConnectionOptions) {
+  constructor(link: GrpcLink, options: AgentConnectionOptions) {
     this.#link = link;
     this.#options = options;
     this.serverId = link.serverId;

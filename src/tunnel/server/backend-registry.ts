@@ -1,5 +1,5 @@
 import { ConfigError } from '../../lib/config-error.ts';
-import type { Backend } from './backend.ts';
+import type { TunnelBackend } from './tunnel-backend.ts';
 
 export const proxyStrategies = ['default', 'destHost', 'defaultRoute'] as const;
 export type ProxyStrategy = (typeof proxyStrategies)[number];
@@ -33,16 +33,16 @@ export class BackendRegistry {
   readonly #strategies: readonly ProxyStrategy[];
   readonly #random: () => number;
   /** For each strategy, streams by the identifier they are found by, in order of arrival. */
-  readonly #tables: ReadonlyMap<ProxyStrategy, Map<string, Backend[]>>;
-  readonly #all = new Set<Backend>();
+  readonly #tables: ReadonlyMap<ProxyStrategy, Map<string, TunnelBackend[]>>;
+  readonly #all = new Set<TunnelBackend>();
 
   constructor(strategies: readonly ProxyStrategy[], { random = Math.random }: { random?: () => number } = {}) {
     this.#strategies = strategies;
     this.#random = random;
-    this.#tables = new Map(strategies.map((strategy) => [strategy, new Map<string, Backend[]>()]));
+    this.#tables = new Map(strategies.map((strategy) => [strategy, new Map<string, TunnelBackend[]>()]));
   }
 
-  add(backend: Backend): void {
+  add(backend: TunnelBackend): void {
     if (this.#all.has(backend)) return;
     this.#all.add(backend);
     for (const [strategy, table] of this.#tables) {
@@ -50,7 +50,7 @@ export class BackendRegistry {
     }
   }
 
-  remove(backend: Backend): void {
+  remove(backend: TunnelBackend): void {
     if (!this.#all.delete(backend)) return;
     for (const table of this.#tables.values()) {
       for (const [key, backends] of table) {
@@ -61,7 +61,7 @@ export class BackendRegistry {
     }
   }
 
-  backends(): SetIterator<Backend> {
+  backends(): SetIterator<TunnelBackend> {
     return this.#all.values();
   }
 
@@ -77,24 +77,30 @@ export class BackendRegistry {
   }
 
   /** The stream that takes a dial to `address`: the first strategy that has one wins; a draining one only where there is no other. */
-  find(address: string): Backend | undefined {
+  find(address: string): TunnelBackend | undefined {
     for (const strategy of this.#strategies) {
-      const table = this.#tables.get(strategy) ?? new Map<string, Backend[]>();
+      const table = this.#tables.get(strategy) ?? new Map<string, TunnelBackend[]>();
       const found = strategy === 'destHost' ? this.#byHost(table, address) : this.#anyOf(table);
       if (found) return found;
     }
     return undefined;
   }
 
-  #byHost(table: ReadonlyMap<string, Backend[]>, address: string): Backend | undefined {
+  /** The stream that takes a dial to `node` itself: one that authenticated as that node. */
+  findByNode(node: string): TunnelBackend | undefined {
+    const backends = [...this.#all].filter(({ nodeName }) => nodeName === node);
+    return backends.find((backend) => !backend.draining) ?? backends[0];
+  }
+
+  #byHost(table: ReadonlyMap<string, TunnelBackend[]>, address: string): TunnelBackend | undefined {
     const backends = table.get(removePort(address));
     return backends?.find((backend) => !backend.draining) ?? backends?.[0];
   }
 
-  #anyOf(table: ReadonlyMap<string, Backend[]>): Backend | undefined {
+  #anyOf(table: ReadonlyMap<string, TunnelBackend[]>): TunnelBackend | undefined {
     const groups = [...table.values()];
     const start = Math.floor(this.#random() * groups.length);
-    let fallback: Backend | undefined;
+    let fallback: TunnelBackend | undefined;
     for (let step = 0; step < groups.length; step++) {
       const group = groups[(start + step) % groups.length] ?? [];
       const found = group.find((backend) => !backend.draining);
@@ -105,7 +111,7 @@ export class BackendRegistry {
   }
 }
 
-function keysOf(strategy: ProxyStrategy, { agentId, identifiers }: Backend): readonly string[] {
+function keysOf(strategy: ProxyStrategy, { agentId, identifiers }: TunnelBackend): readonly string[] {
   if (strategy === 'destHost') {
     return [...new Set([...identifiers.ipv4, ...identifiers.ipv6, ...identifiers.host])];
   }

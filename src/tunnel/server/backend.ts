@@ -9,10 +9,12 @@ import type { QueueBudget } from '../queue-budget.ts';
 import { type ConnectionOwner, TunnelConnection } from '../tunnel-connection.ts';
 import { DialError } from './dial-error.ts';
 import type { ServerMetrics } from './server-metrics.ts';
+import type { BackendDial, TunnelBackend } from './tunnel-backend.ts';
 
 export interface BackendOptions {
   readonly agentId: string;
   readonly identifiers: AgentIdentifiers;
+  readonly nodeName: string | undefined;
   readonly extensions: Extensions | undefined;
   readonly budget: QueueBudget;
   readonly metrics: ServerMetrics;
@@ -21,14 +23,6 @@ export interface BackendOptions {
   readonly onEnd: (backend: Backend, error: Error | undefined) => void;
   /** The agent asked to be spared new dials. */
   readonly onDrain: (backend: Backend) => void;
-}
-
-export interface BackendDial {
-  readonly protocol: string;
-  /** `host:port` as the frontend wrote it. */
-  readonly address: string;
-  readonly signal: AbortSignal;
-  readonly timeoutMs: number;
 }
 
 interface PendingDial {
@@ -44,10 +38,11 @@ const maxForgotten = 4096;
 const retireMs = 1000;
 
 /** One agent's `Connect` stream: its pending dials and its connections. Dial ids are our own, whatever ids frontends use. */
-export class Backend implements ConnectionOwner {
+export class Backend implements ConnectionOwner, TunnelBackend {
   readonly role = 'server';
   readonly agentId: string;
   readonly identifiers: AgentIdentifiers;
+  readonly nodeName: string | undefined;
   readonly extensions: Extensions | undefined;
   readonly budget: QueueBudget;
   readonly packets: PacketStream;
@@ -61,6 +56,7 @@ export class Backend implements ConnectionOwner {
   constructor(stream: ServerHttp2Stream, options: BackendOptions) {
     this.agentId = options.agentId;
     this.identifiers = options.identifiers;
+    this.nodeName = options.nodeName;
     this.extensions = options.extensions;
     this.budget = options.budget;
     this.#options = options;

@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Packet } from '../../wire/konnectivity.ts';
 import { PacketStream } from '../packet-stream.ts';
-import type { TunnelConnection } from '../tunnel-connection.ts';
+import type { TunnelStream } from '../tunnel-stream.ts';
 import type { TunnelDialer } from './dialer.ts';
 import type { GrpcHandler } from './grpc-listener.ts';
 import { acceptCall } from './grpc-reply.ts';
@@ -13,7 +13,7 @@ const settleMs = 10;
 type State =
   | { readonly phase: 'idle' }
   | { readonly phase: 'dialing'; readonly random: bigint; readonly abandon: AbortController }
-  | { readonly phase: 'open'; readonly connection: TunnelConnection }
+  | { readonly phase: 'open'; readonly connection: TunnelStream }
   /** Nothing is read any more; the client ends the stream. */
   | { readonly phase: 'over' };
 
@@ -116,7 +116,7 @@ class ProxyStream {
   }
 
   /** Bytes from the target go out as fast as the client takes them; the end of them is `CLOSE_RSP`. */
-  #forward(connection: TunnelConnection): void {
+  #forward(connection: TunnelStream): void {
     const { connectId } = connection;
     const turn = () => void connection.resume();
     const timer = setTimeout(() => this.#startForwarding(), settleMs);

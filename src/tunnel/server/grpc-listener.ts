@@ -1,6 +1,6 @@
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
-import type { Server as TlsServer } from 'node:tls';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import { grpcStatus } from '../../wire/grpc.ts';
 import { type PingOptions, pingRegularly } from '../ping.ts';
@@ -20,6 +20,8 @@ export interface GrpcListenerOptions {
   readonly handlers: Readonly<Record<string, GrpcHandler>>;
   /** By path, whatever the body's type is: streams that are no gRPC. */
   readonly streams?: Readonly<Record<string, GrpcHandler>>;
+  /** Takes connections that choose the native tunnel by ALPN. Only with TLS. */
+  readonly native?: { readonly protocol: string; readonly accept: (socket: TLSSocket) => void };
   readonly ping: PingOptions;
   readonly log: Logger;
 }
@@ -33,14 +35,14 @@ export interface RunningListener extends AsyncDisposable {
 
 /** One port that serves gRPC calls. Disposal cuts every connection. */
 export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningListener> {
-  const { tls, handlers, streams = {}, ping, log } = options;
+  const { tls, handlers, streams = {}, native, ping, log } = options;
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
   const server = tls
     ? http2.createSecureServer({
         ...sessionOptions,
         ...toTlsOptions(tls),
-        ALPNProtocols: ['h2'],
+        ALPNProtocols: [...(native ? [native.protocol] : []), 'h2'],
         handshakeTimeout: handshakeTimeoutMs,
       })
     : http2.createServer(sessionOptions);
@@ -71,6 +73,7 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningL
     else refuseCall(stream, { code: grpcStatus.unimplemented, message: `unknown service or method ${path}` });
   });
   const secure = tls && (server as unknown as TlsServer); // an HTTP/2 server with TLS is a TLS server
+  if (secure && native) divert(secure, native);
   const listener = secure ? gateHandshakes(secure) : (server as Server); // and one without is a net server
   const port = await listenOn(listener, options.address);
   return {
@@ -83,4 +86,14 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningL
       await closed;
     },
   };
+}
+
+/** Hands connections of another protocol over before HTTP/2 sees them. */
+function divert(server: TlsServer, { protocol, accept }: NonNullable<GrpcListenerOptions['native']>): void {
+  const speakHttp = server.listeners('secureConnection');
+  server.removeAllListeners('secureConnection');
+  server.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === protocol) accept(socket);
+    else for (const listener of speakHttp) listener.call(server, socket);
+  });
 }

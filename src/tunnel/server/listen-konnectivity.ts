@@ -1,10 +1,14 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import { type Metrics, metricsContentType } from '../../lib/metrics.ts';
 import type { Dial } from '../../stream/dial.ts';
+import { nativeProtocol } from '../native/native-protocol.ts';
 import { listenPlain, type PlainHandler } from '../plain-listener.ts';
 import { QueueBudget } from '../queue-budget.ts';
-import { agentService } from './agent-service.ts';
+import type { AgentUser } from './agent-peer.ts';
+import { AgentService } from './agent-service.ts';
 import { BackendRegistry } from './backend-registry.ts';
 import { listenConnect } from './connect-frontend.ts';
 import { DialError } from './dial-error.ts';
@@ -19,7 +23,14 @@ export type { KonnectivityConfig } from './server-config.ts';
 export interface KonnectivityServer extends AsyncDisposable {
   /** Dials through an agent: for this process. */
   readonly dial: Dial;
+  /** 0 where all agents come by listeners of somebody else's. */
   readonly agentPort: number;
+  /** ALPN id of the native tunnel, for listeners of somebody else's. */
+  readonly protocol: string;
+  /** Takes a connection on which {@link protocol} was chosen, from an agent that is authenticated as `user`. */
+  acceptNative(socket: TLSSocket, user: AgentUser): void;
+  /** Takes a call of upstream's `/AgentService/Connect` from an agent that is authenticated as `user`. */
+  serveAgentStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, user: AgentUser): void;
   /** 0 where the front end is a Unix socket, or there is none. */
   readonly frontendPort: number;
   readonly healthPort: number;
@@ -57,20 +68,23 @@ export async function listenKonnectivity(
   let draining = false;
 
   const { serverId, serverCount = 1 } = config;
-  const { tokens, address, tls } = config.agents;
   const { nodeAddresses } = config;
   const claimRules = config.trustIdentifiers ? undefined : nodeAddresses ? { nodeAddresses } : {};
   const common = { serverId, serverCount, registry, budget, metrics: serverMetrics, log };
-  const service = agentService({ ...common, tokens, claimRules });
-  const agents = opened.use(
-    await listenGrpc({
-      address,
-      tls,
-      handlers: { '/AgentService/Connect': service },
-      ping: { intervalMs: config.keepaliveMs ?? 10_000, timeoutMs: pingTimeoutMs },
-      log,
-    }),
-  );
+  const service = new AgentService({ ...common, tokens: config.agents?.tokens, claimRules });
+  opened.defer(() => service.close());
+  const agents =
+    config.agents &&
+    opened.use(
+      await listenGrpc({
+        address: config.agents.address,
+        tls: config.agents.tls,
+        handlers: { '/AgentService/Connect': (stream, headers) => service.serveStream(stream, headers) },
+        native: { protocol: nativeProtocol, accept: (socket) => service.acceptNative(socket) },
+        ping: { intervalMs: config.keepaliveMs ?? 10_000, timeoutMs: pingTimeoutMs },
+        log,
+      }),
+    );
   const frontend = config.frontend && opened.use(await listenFrontend(config.frontend));
   const isReady = () => registry.ready && !draining;
   const scrape: PlainHandler = async () => ({ status: 200, body: await metrics.render(), type: metricsContentType });
@@ -99,7 +113,10 @@ export async function listenKonnectivity(
 
   return {
     dial: dialThrough(dial),
-    agentPort: agents.port,
+    agentPort: agents?.port ?? 0,
+    protocol: nativeProtocol,
+    acceptNative: (socket, user) => service.acceptNative(socket, user),
+    serveAgentStream: (stream, headers, user) => service.serveStream(stream, headers, user),
     frontendPort: frontend?.port ?? 0,
     healthPort: health?.port ?? 0,
     adminPort: admin?.port ?? 0,
@@ -119,10 +136,16 @@ export async function listenKonnectivity(
 
 /** The dialer in the API server's terms. A failure names the hop. */
 function dialThrough(dial: TunnelDialer): Dial {
-  return async ({ host, port }, { signal }) => {
+  return async ({ host, port, node }, { signal, onRoute }) => {
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     try {
-      return await dial({ protocol: 'tcp', address, signal });
+      return await dial({
+        protocol: 'tcp',
+        address,
+        signal,
+        node,
+        onAgent: (via) => onRoute?.({ kind: 'tunnel', via }),
+      });
     } catch (error) {
       if (error instanceof DialError && error.reason === 'canceled') throw signal.reason;
       const message = error instanceof Error ? error.message : String(error);

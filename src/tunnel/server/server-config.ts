@@ -21,8 +21,8 @@ export interface KonnectivityConfig {
   readonly serverId: string;
   /** How many servers there are: agents connect until they have as many. @default 1 */
   readonly serverCount?: number;
-  /** Where agents connect. */
-  readonly agents: { readonly address: ListenAddress; readonly tls: ServerTls; readonly tokens?: AgentTokens };
+  /** Where agents connect. Absent where all come by listeners of somebody else's. */
+  readonly agents?: { readonly address: ListenAddress; readonly tls: ServerTls; readonly tokens?: AgentTokens };
   /** Absent where all dials come from this process. */
   readonly frontend?: FrontendConfig;
   readonly health?: PlainAddress;

@@ -1,0 +1,174 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { decodeGrpcMessage } from '../../wire/grpc.ts';
+import type { AgentIdentifiers } from '../agent-identifiers.ts';
+import { DialError } from '../server/dial-error.ts';
+import type { ServerMetrics } from '../server/server-metrics.ts';
+import type { BackendDial, TunnelBackend } from '../server/tunnel-backend.ts';
+import type { TunnelStream } from '../tunnel-stream.ts';
+import type { GreetedAgent } from './accept-tunnel.ts';
+import { ControlChannel } from './control-channel.ts';
+import { NativeConnection } from './native-connection.ts';
+import { errorHeader, maxConnections } from './native-protocol.ts';
+
+export interface NativeBackendOptions {
+  readonly agentId: string;
+  readonly identifiers: AgentIdentifiers;
+  readonly nodeName: string | undefined;
+  readonly metrics: ServerMetrics;
+  /** The tunnel is over: called once. */
+  readonly onEnd: (backend: TunnelBackend, error: Error | undefined) => void;
+  /** The agent asked to be spared new dials. */
+  readonly onDrain: (backend: TunnelBackend) => void;
+}
+
+/** What an address may be made of: it becomes a pseudo-header. */
+const addressPattern = /^[\w.:[\]%-]{1,300}$/;
+/** How long the end of a retired tunnel may take. */
+const retireMs = 1000;
+
+/** One agent on a native tunnel: each connection is a stream of its own. */
+export class NativeBackend implements TunnelBackend {
+  readonly agentId: string;
+  readonly identifiers: AgentIdentifiers;
+  readonly nodeName: string | undefined;
+  readonly #metrics: ServerMetrics;
+  readonly #session: ClientHttp2Session;
+  readonly #control: ControlChannel;
+  readonly #connections = new Set<NativeConnection>();
+  #dials = 0;
+  #lastConnectId = 0n;
+  #draining = false;
+  #over = false;
+
+  constructor({ session, hello }: GreetedAgent, options: NativeBackendOptions) {
+    this.agentId = options.agentId;
+    this.identifiers = options.identifiers;
+    this.nodeName = options.nodeName;
+    this.#metrics = options.metrics;
+    this.#session = session;
+    let cause: Error | undefined;
+    this.#control = new ControlChannel(hello, {
+      onLine: (line) => {
+        if (line !== 'DRAIN' || this.#draining) return;
+        this.#draining = true;
+        options.onDrain(this);
+      },
+      onEnd: (error) => {
+        cause ??= error;
+        session.destroy();
+      },
+    });
+    session.on('error', (error) => {
+      cause = error;
+    });
+    const end = () => {
+      this.#over = true;
+      options.onEnd(this, cause);
+    };
+    if (session.destroyed) process.nextTick(end);
+    else session.once('close', end);
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  dial({ protocol, address, signal, timeoutMs }: BackendDial): Promise<TunnelStream> {
+    const refused = this.#refuse({ protocol, address, signal });
+    if (refused) return Promise.reject(refused);
+    const startedMs = performance.now();
+    const stream = this.#session.request({ ':method': 'CONNECT', ':authority': address }, { endStream: false });
+    this.#dials++;
+    this.#metrics.pendingDials.inc();
+    return new Promise((resolve, reject) => {
+      let settled = false;
+      const settle = (act: () => void) => {
+        if (settled) return;
+        settled = true;
+        this.#dials--;
+        this.#metrics.pendingDials.dec();
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        act();
+      };
+      const fail = (error: DialError) =>
+        settle(() => {
+          stream.close(constants.NGHTTP2_CANCEL);
+          reject(error);
+        });
+      const onAbort = () => fail(new DialError('canceled', 'dial canceled', { cause: signal.reason }));
+      const timer = setTimeout(
+        () => fail(new DialError('backend_dial_timeout', 'timed out waiting for backend dial')),
+        timeoutMs,
+      );
+      let cause: Error | undefined;
+      signal.addEventListener('abort', onAbort, { once: true });
+      stream.on('error', (error: Error) => {
+        cause = error;
+      });
+      stream.once('close', () => {
+        const lost = this.#session.destroyed || this.#over;
+        fail(lost ? lostError(cause) : new DialError('error_response', 'the agent reset the dial', { cause }));
+      });
+      stream.once('response', (headers) => {
+        if (headers[':status'] !== 200) fail(refusal(headers));
+        else {
+          this.#metrics.dialDuration.observe((performance.now() - startedMs) / 1000);
+          settle(() => resolve(this.#open(stream, address)));
+        }
+      });
+    });
+  }
+
+  /** Tells the agent that this server will end soon. */
+  announceDraining(): void {
+    this.#control.send('DRAINING');
+  }
+
+  retire(): void {
+    this.#control.end();
+    setTimeout(() => this.#session.destroy(), retireMs).unref();
+  }
+
+  #refuse({ protocol, address, signal }: Omit<BackendDial, 'timeoutMs'>): DialError | undefined {
+    if (signal.aborted) return new DialError('canceled', 'dial canceled', { cause: signal.reason });
+    if (this.#over || this.#session.destroyed || this.#session.closed) return lostError(undefined);
+    if (protocol !== 'tcp') return new DialError('error_response', `dial ${protocol}: unknown network ${protocol}`);
+    if (!addressPattern.test(address)) {
+      return new DialError('error_response', `dial tcp: address ${address}: missing or invalid port in address`);
+    }
+    if (this.#connections.size + this.#dials < maxConnections) return undefined;
+    return new DialError('error_response', `dial tcp ${address}: too many open files`);
+  }
+
+  #open(stream: ClientHttp2Stream, address: string): NativeConnection {
+    const connection = new NativeConnection(stream, {
+      connectId: ++this.#lastConnectId,
+      address,
+      loss: () =>
+        this.#over || this.#session.destroyed ? new Error(`the tunnel of agent ${this.agentId} was lost`) : undefined,
+      onClose: () => {
+        this.#connections.delete(connection);
+        this.#metrics.establishedConnections.dec();
+        this.#metrics.connectionDuration.observe((performance.now() - connection.openedMs) / 1000);
+      },
+    });
+    this.#connections.add(connection);
+    this.#metrics.establishedConnections.inc();
+    return connection;
+  }
+}
+
+function refusal(headers: IncomingHttpHeaders): DialError {
+  const text = headers[errorHeader];
+  const message = typeof text === 'string' ? decodeGrpcMessage(text) : `the agent answered ${headers[':status']}`;
+  return new DialError('error_response', message);
+}
+
+function lostError(cause: Error | undefined): DialError {
+  return new DialError('backend_lost', 'context canceled', { cause });
+}

@@ -1,0 +1,43 @@
+import type { Http2Session } from 'node:http2';
+
+export interface WatchPeerOptions {
+  /** Bytes read from the peer so far. */
+  readonly bytesRead: () => number;
+  /** A peer that says nothing for so long is pinged. */
+  readonly quietMs: number;
+  /** One that says nothing for so long is gone. */
+  readonly deadMs: number;
+}
+
+const tickMs = 1000;
+
+/**
+ * Finds a peer that is gone without a word, and destroys the session then. Whatever comes from the peer shows that it lives, so that a ping that
+ * waits behind much data on a slow line harms nobody; time in which this process did not run does not count. Ends with the session.
+ */
+export function watchPeer(session: Http2Session, { bytesRead, quietMs, deadMs }: WatchPeerOptions): void {
+  let bytes = -1;
+  let tickedMs = performance.now();
+  let heardMs = tickedMs;
+  let pinged = false;
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
+    const slept = nowMs - tickedMs > 3 * tickMs;
+    tickedMs = nowMs;
+    const read = bytesRead();
+    if (read !== bytes || slept) {
+      bytes = read;
+      heardMs = nowMs;
+      pinged = false;
+    }
+    if (session.destroyed) return;
+    if (nowMs - heardMs >= deadMs) {
+      session.destroy(new Error(`the peer did not answer a ping within ${Math.round((nowMs - heardMs) / 1000)} s`));
+    } else if (nowMs - heardMs >= quietMs && !pinged) {
+      pinged = true;
+      session.ping(() => {});
+    }
+  }, tickMs);
+  timer.unref();
+  session.once('close', () => clearInterval(timer));
+}
