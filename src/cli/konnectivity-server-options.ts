@@ -75,7 +75,7 @@ export interface TokenSettings {
 }
 
 export interface ParsedServer {
-  readonly config: KonnectivityConfig;
+  readonly config: KonnectivityConfig & Required<Pick<KonnectivityConfig, 'agents'>>;
   readonly tokens: TokenSettings | undefined;
   readonly gracefulShutdownMs: number;
 }
