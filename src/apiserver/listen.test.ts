@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { connect as connectH2 } from 'node:http2';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { openTestServer, send } from './server-suite.ts';
+import type { Endpoints } from '../api/kubernetes/core-v1.ts';
+import type { EndpointSlice } from '../api/kubernetes/discovery-v1.ts';
+import { openTestServer, send, type TestServer } from './server-suite.ts';
 
 test('a new server has what every cluster has, and says that it is ready', async () => {
   await using server = await openTestServer();
@@ -231,14 +233,39 @@ test('an upgrade that nobody takes is answered as any other request', async () =
   assert.match(Buffer.concat(chunks).toString(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*v1\.36\.1/);
 });
 
-test('a second start on the same store writes nothing', async () => {
+test('a second start on the same store writes nothing but that it is alive', async () => {
   await using first = await openTestServer();
   const { port } = first.api;
   const { revision } = first.store;
   await first.api[Symbol.asyncDispose]();
   await using second = await openTestServer({ port }, first.store);
   assert.equal((await second.anonymous({ path: '/readyz' })).status, 200);
-  assert.equal(first.store.revision, revision);
+  const { entries } = await first.store.range({ start: '/registry/', end: '/registry0' });
+  const written = entries.filter(({ modRevision }) => modRevision > revision);
+  assert.deepEqual(
+    written.map(({ key }) => key),
+    ['/registry/masterleases/127.0.0.1'],
+  );
+});
+
+test('the kubernetes Service has every server that is alive behind it, and none that has gone', async () => {
+  const addressesOf = (server: TestServer) =>
+    server.api.objects
+      .get<EndpointSlice>('endpointslices.discovery.k8s.io', { namespace: 'default', name: 'kubernetes' })
+      ?.endpoints.flatMap(({ addresses }) => addresses);
+  await using first = await openTestServer();
+  await first.api.ready;
+  const { port, host } = first.api;
+  {
+    await using second = await openTestServer({ host: '127.0.0.2', port }, first.store);
+    await second.api.ready;
+    assert.deepEqual(addressesOf(second), [host, '127.0.0.2']);
+    // A third that died without a word stays until its lease has expired.
+    await first.store.put('/registry/masterleases/127.0.0.3', Buffer.from('{}'));
+  }
+  const endpoints = first.api.objects.get<Endpoints>('endpoints', { namespace: 'default', name: 'kubernetes' });
+  const remaining = endpoints?.subsets?.flatMap(({ addresses = [] }) => addresses.map(({ ip }) => ip));
+  assert.deepEqual(remaining, [host, '127.0.0.3'], 'the second said goodbye, the third has not expired');
 });
 
 function nameOf(object: { metadata: { name: string } }): string {

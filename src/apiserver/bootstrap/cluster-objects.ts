@@ -2,13 +2,13 @@ import { ensureBootstrapPolicy, type RbacObject } from '../../auth/authorization
 import type { ApiServerConfig } from '../config.ts';
 import type { InternalObjects } from '../internal-objects.ts';
 import { ensureAuthenticationConfigMap } from './authentication-config-map.ts';
-import { type AdvertisedAddress, ensureKubernetesService } from './kubernetes-service.ts';
+import type { KubernetesService } from './kubernetes-service.ts';
 import { ensurePriorityClasses } from './priority-classes.ts';
 import { ensureSystemNamespaces } from './system-namespaces.ts';
 
 export interface ClusterObjectsOptions {
   readonly config: ApiServerConfig;
-  readonly advertised: AdvertisedAddress;
+  readonly kubernetesService: KubernetesService;
   /** Each hook's name, once it has finished: readiness waits for all of them. */
   readonly finished: (hook: BootstrapHook) => void;
 }
@@ -26,11 +26,11 @@ export type BootstrapHook = (typeof bootstrapHooks)[number];
 
 /** Makes what every cluster has. Writes nothing where it is all there. */
 export async function ensureClusterObjects(objects: InternalObjects, options: ClusterObjectsOptions): Promise<void> {
-  const { config, advertised, finished } = options;
+  const { config, kubernetesService, finished } = options;
   await ensureSystemNamespaces(objects);
   finished('start-system-namespaces-controller');
   await Promise.all([
-    ensureKubernetesService(objects, advertised).then(() => finished('bootstrap-controller')),
+    kubernetesService.reconcile().then(() => finished('bootstrap-controller')),
     ensurePolicy(objects).then(() => finished('rbac/bootstrap-roles')),
     ensurePriorityClasses(objects).then(() => finished('scheduling/bootstrap-system-priority-classes')),
     ensureAuthenticationConfigMap(objects, config).then(() => finished('start-cluster-authentication-info-controller')),
