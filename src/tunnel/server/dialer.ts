@@ -10,6 +10,10 @@ export interface DialerOptions {
   readonly log: Logger;
   /** For the agent's answer. */
   readonly dialTimeoutMs: number;
+  /** Through an agent of another server; `undefined` where none has one. */
+  readonly forward?: ((dial: TunnelDial) => Promise<TunnelStream | undefined>) | undefined;
+  /** Whether this server's own agents take no new dials because it is about to stop. @default never */
+  readonly draining?: (() => boolean) | undefined;
 }
 
 export interface TunnelDial {
@@ -25,15 +29,17 @@ export interface TunnelDial {
 /** Opens connections through whichever agent the strategies choose: what every front end dials with. @throws {DialError} */
 export type TunnelDialer = (dial: TunnelDial) => Promise<TunnelStream>;
 
-export function tunnelDialer({ registry, metrics, log, dialTimeoutMs }: DialerOptions): TunnelDialer {
-  return async ({ protocol, address, signal, node, onAgent }) => {
+export function tunnelDialer(options: DialerOptions): TunnelDialer {
+  const { registry, metrics, log, dialTimeoutMs, forward, draining = () => false } = options;
+  return async (dial) => {
+    const { protocol, address, signal, node, onAgent } = dial;
     try {
-      const backend = node === undefined ? registry.find(address) : registry.findByNode(node);
+      const found = node === undefined ? registry.find(address) : registry.findByNode(node);
+      const backend = draining() ? undefined : found;
       if (!backend) {
-        throw new DialError(
-          'no_agent',
-          node === undefined ? 'No agent available' : `no agent of node ${node} is connected`,
-        );
+        const forwarded = await forward?.(dial);
+        if (forwarded) return forwarded;
+        throw new DialError('no_agent', found ? 'No agent available: the server is stopping' : absence(node));
       }
       onAgent?.(backend.agentId);
       return await backend.dial({ protocol, address, signal, timeoutMs: dialTimeoutMs });
@@ -45,4 +51,8 @@ export function tunnelDialer({ registry, metrics, log, dialTimeoutMs }: DialerOp
       throw error;
     }
   };
+}
+
+function absence(node: string | undefined): string {
+  return node === undefined ? 'No agent available' : `no agent of node ${node} is connected`;
 }

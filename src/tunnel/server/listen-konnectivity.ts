@@ -15,8 +15,12 @@ import { DialError } from './dial-error.ts';
 import { type TunnelDialer, tunnelDialer } from './dialer.ts';
 import { grpcFrontend } from './grpc-frontend.ts';
 import { listenGrpc, type RunningListener } from './grpc-listener.ts';
+import { Peers } from './peers.ts';
+import { peerDialPath } from './peers-protocol.ts';
+import { peerService } from './peers-service.ts';
 import type { FrontendConfig, KonnectivityConfig } from './server-config.ts';
 import { ServerMetrics } from './server-metrics.ts';
+import type { ServerTls } from './server-tls.ts';
 
 export type { KonnectivityConfig } from './server-config.ts';
 
@@ -39,8 +43,10 @@ export interface KonnectivityServer extends AsyncDisposable {
   readonly ready: boolean;
   /** The ids of the connected agents. */
   agents(): string[];
-  /** Turns unready and waits until no connection is left, at most so long. */
+  /** Turns unready, takes no new dials but for other servers' agents, and waits until no connection is left, at most so long. */
   drain(timeoutMs: number): Promise<void>;
+  /** For new connections; those that are open keep what they have. */
+  updateTls(tls: { readonly agents?: ServerTls; readonly frontend?: ServerTls }): void;
 }
 
 export interface KonnectivityServerOptions {
@@ -64,8 +70,12 @@ export async function listenKonnectivity(
   const registry = new BackendRegistry(config.strategies ?? ['default']);
   const budget = new QueueBudget(config.queues);
   const dialTimeoutMs = config.dialTimeoutMs || 60_000;
-  const dial = tunnelDialer({ registry, metrics: serverMetrics, log, dialTimeoutMs });
   let draining = false;
+  const peers = config.peers && opened.use(new Peers(config.peers, { serverId: config.serverId, metrics, log }));
+  const dialer = { registry, metrics: serverMetrics, log, dialTimeoutMs, draining: () => draining };
+  const dial = tunnelDialer({ ...dialer, forward: peers && ((forwarded) => peers.dial(forwarded)) });
+  const names = config.peers?.credentials().names ?? [];
+  const forPeers = config.peers && peerService({ serverId: config.serverId, names, dial: tunnelDialer(dialer), log });
 
   const { serverId, serverCount = 1 } = config;
   const { nodeAddresses } = config;
@@ -81,7 +91,8 @@ export async function listenKonnectivity(
         tls: config.agents.tls,
         handlers: { '/AgentService/Connect': (stream, headers) => service.serveStream(stream, headers) },
         native: { protocol: nativeProtocol, accept: (socket) => service.acceptNative(socket) },
-        ping: { intervalMs: config.keepaliveMs ?? 10_000, timeoutMs: pingTimeoutMs },
+        ...(forPeers && { streams: { [peerDialPath]: forPeers.handler } }),
+        ping: { intervalMs: config.keepaliveMs ?? 10_000, timeoutMs: config.pingTimeoutMs ?? pingTimeoutMs },
         log,
       }),
     );
@@ -100,7 +111,8 @@ export async function listenKonnectivity(
         '/metrics': scrape,
       }),
     );
-  const admin = config.admin && opened.use(await listenPlain(config.admin, { '/metrics': scrape }));
+  const admin =
+    config.admin && opened.use(await listenPlain(config.admin, { ...config.adminRoutes, '/metrics': scrape }));
   const resources = opened.move();
 
   function listenFrontend({ mode, address: at, tls: frontendTls }: FrontendConfig): Promise<RunningListener> {
@@ -127,8 +139,13 @@ export async function listenKonnectivity(
     async drain(timeoutMs) {
       draining = true;
       const deadline = performance.now() + timeoutMs;
-      const busy = () => [...registry.backends()].some((backend) => backend.connections > 0);
+      const here = () => [...registry.backends()].some((backend) => backend.connections > 0);
+      const busy = () => here() || (peers?.connections ?? 0) > 0;
       while (busy() && performance.now() < deadline) await wait(100, undefined, { ref: false });
+    },
+    updateTls({ agents: agentTls, frontend: frontendTls }) {
+      if (agentTls) agents?.updateTls(agentTls);
+      if (frontendTls) frontend?.updateTls(frontendTls);
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

@@ -1,7 +1,9 @@
+import type { PlainHandler } from '../plain-listener.ts';
 import type { QueueLimits } from '../queue-budget.ts';
 import type { AgentTokens } from './agent-authentication.ts';
 import type { ProxyStrategy } from './backend-registry.ts';
 import type { ListenAddress } from './listen-address.ts';
+import type { PeersConfig } from './peers.ts';
 import type { ServerTls } from './server-tls.ts';
 
 /** A plain HTTP port: `host` empty for all addresses. */
@@ -39,5 +41,11 @@ export interface KonnectivityConfig {
   readonly frontendKeepaliveMs?: number;
   /** How long an agent may take to answer a dial. @default 60000 */
   readonly dialTimeoutMs?: number;
+  /** Other servers: where no agent is here for a dial, one of theirs takes it. Needs `agents` with a client CA. @default none */
+  readonly peers?: PeersConfig;
+  /** How long the answer to a ping may take. @default 20000 */
+  readonly pingTimeoutMs?: number;
+  /** Answers on the admin port beside `/metrics`. @default none */
+  readonly adminRoutes?: Readonly<Record<string, PlainHandler>>;
   readonly queues?: QueueLimits;
 }
