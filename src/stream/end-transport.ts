@@ -5,6 +5,8 @@ export interface EndOptions {
   readonly lingerMs?: number;
   /** How long nothing at all may be taken of what is still to be written. @default 600000 */
   readonly stallMs?: number;
+  /** How much of what the peer still sends is read and dropped: one that sends without end is cut. @default unbounded */
+  readonly maxDroppedBytes?: number;
 }
 
 /**
@@ -33,6 +35,14 @@ export function endTransport(transport: Duplex, options: EndOptions = {}): Promi
       if (transport.readableEnded) destroy();
       else transport.once('end', destroy);
     });
+    const { maxDroppedBytes } = options;
+    if (maxDroppedBytes !== undefined) {
+      let dropped = 0;
+      transport.on('data', (chunk: Uint8Array) => {
+        dropped += chunk.length;
+        if (dropped > maxDroppedBytes) destroy();
+      });
+    }
     transport.resume();
   });
 }

@@ -6,6 +6,8 @@ import type { TunnelStream } from './tunnel-stream.ts';
 const lingerMs = 10_000;
 /** How long it may take none of the last bytes. */
 const stallMs = 60_000;
+/** How much of what it sends to a tunnel that is closed is dropped, so that it comes to read what was sent to it. */
+const maxDroppedBytes = 32 * 1024 * 1024;
 
 export interface SpliceOptions {
   /** The socket gets nothing for so long, unless it speaks first. @default 0 */
@@ -27,7 +29,7 @@ export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOpti
   const endSocket = () => {
     if (ending) return;
     ending = true;
-    void endTransport(socket, { lingerMs, stallMs });
+    void endTransport(socket, { lingerMs, stallMs, maxDroppedBytes });
   };
 
   const speak = () => {
