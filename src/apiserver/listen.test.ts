@@ -252,7 +252,7 @@ test('the kubernetes Service has every server that is alive behind it, and none 
   const addressesOf = (server: TestServer) =>
     server.api.objects
       .get<EndpointSlice>('endpointslices.discovery.k8s.io', { namespace: 'default', name: 'kubernetes' })
-      ?.endpoints.flatMap(({ addresses }) => addresses);
+      ?.endpoints?.flatMap(({ addresses }) => addresses);
   await using first = await openTestServer();
   await first.api.ready;
   const { port, host } = first.api;

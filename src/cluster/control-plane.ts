@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { ApiServerConfig } from '../apiserver/config.ts';
 import type { ApiServer } from '../apiserver/listen.ts';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
-import { dialDirect } from '../egress/direct.ts';
+import { createEgress } from '../egress/create-egress.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
@@ -19,8 +20,10 @@ import { openMemoryStore } from '../storage/memory/memory-store.ts';
 import { openSqliteStore } from '../storage/sqlite/sqlite-store.ts';
 import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
+import { listenKonnectivity } from '../tunnel/server/listen-konnectivity.ts';
 import type { ClusterPaths } from './cluster-directory.ts';
 import { ensureClusterInfo } from './cluster-info.ts';
+import { routesHandler, routesPath } from './node-routes.ts';
 import { RenewingCertificate } from './renewing-certificate.ts';
 
 export interface ControlPlaneConfig {
@@ -44,7 +47,7 @@ export interface ControlPlaneConfig {
 export interface ControlPlaneOptions {
   readonly log: Logger;
   readonly clock?: Clock;
-  /** How the API server reaches nodes. @default plain sockets */
+  /** How the API server reaches nodes. @default each by its recorded route: plain sockets, or the tunnel that ends in this process */
   readonly dial?: Dial;
 }
 
@@ -70,9 +73,17 @@ export async function startControlPlane(
   config: ControlPlaneConfig,
   options: ControlPlaneOptions,
 ): Promise<ControlPlane> {
-  const { log, clock = systemClock, dial = dialDirect } = options;
+  const { log, clock = systemClock } = options;
   await using parts = new AsyncDisposableStack();
   const metrics = new Metrics();
+  let api: ApiServer | undefined; // egress reads nodes' routes from it, and it is given the way to nodes
+  const tunnel = parts.use(
+    await listenKonnectivity(
+      { serverId: randomUUID() },
+      { log: log.with({ component: 'tunnel' }), signal: new AbortController().signal, metrics },
+    ),
+  );
+  const dial = options.dial ?? createEgress({ objects: () => api?.objects, tunnel: tunnel.dial, metrics, log });
   // The store's thread starts and files are read while the API server's modules load.
   const opening = openStore(config, log, clock, metrics);
   parts.defer(() =>
@@ -102,7 +113,7 @@ export async function startControlPlane(
   ]);
   parts.use(serving);
 
-  const api = parts.use(
+  api = parts.use(
     await listenApi(
       {
         host: config.host,
@@ -133,7 +144,23 @@ export async function startControlPlane(
         ...(advertiseAddress !== undefined && { advertiseAddress }),
         ...config.api,
       },
-      { store, log: log.with({ component: 'apiserver' }), clock, dial, metrics },
+      {
+        store,
+        log: log.with({ component: 'apiserver' }),
+        clock,
+        dial,
+        agents: tunnel,
+        paths: new Map([
+          [
+            routesPath,
+            routesHandler(
+              () => api?.objects,
+              () => tunnel.nodeConnections(),
+            ),
+          ],
+        ]),
+        metrics,
+      },
     ),
   );
 

@@ -43,6 +43,8 @@ export interface KonnectivityServer extends AsyncDisposable {
   readonly ready: boolean;
   /** The ids of the connected agents. */
   agents(): string[];
+  /** How many connections the agent of each node carries now; a node without an agent is absent. */
+  nodeConnections(): ReadonlyMap<string, number>;
   /** Turns unready, takes no new dials but for other servers' agents, and waits until no connection is left, at most so long. */
   drain(timeoutMs: number): Promise<void>;
   /** For new connections; those that are open keep what they have. */
@@ -134,6 +136,13 @@ export async function listenKonnectivity(
     adminPort: admin?.port ?? 0,
     get ready() {
       return isReady();
+    },
+    nodeConnections() {
+      const counts = new Map<string, number>();
+      for (const { nodeName, connections } of registry.backends()) {
+        if (nodeName !== undefined) counts.set(nodeName, (counts.get(nodeName) ?? 0) + connections);
+      }
+      return counts;
     },
     agents: () => [...registry.backends()].map((backend) => backend.agentId),
     async drain(timeoutMs) {
