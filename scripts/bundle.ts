@@ -4,6 +4,7 @@
  *     dist/fairlead.mjs        the command
  *     dist/testing.mjs         `fairlead/testing`
  *     dist/sqlite-worker.mjs   the storage engine's worker
+ *     dist/island-main.mjs     the node agent inside an island
  *     dist/types/              declarations of `fairlead/testing`
  *     dist/descriptions.json   texts of `kubectl explain`
  *     dist/demo.pl, demo.mjs   what the image `fairlead/demo` runs
@@ -23,6 +24,7 @@ await build({
     { in: 'src/cli/main.ts', out: 'fairlead' },
     { in: 'src/testing/index.ts', out: 'testing' },
     { in: 'src/storage/sqlite/sqlite-worker.ts', out: 'sqlite-worker' },
+    { in: 'src/cluster/island/island-main.ts', out: 'island-main' },
   ],
   outdir: dist,
   outExtension: { '.js': '.mjs' },

@@ -1,7 +1,6 @@
 /** The IPv4 addresses of one range that pods can have: the first two (network and gateway) and the last one are left out. */
 export class AddressRange {
   readonly cidr: string;
-  readonly bits: number;
   readonly #first: number;
   readonly #size: number;
   readonly #byPod = new Map<string, number>();
@@ -12,8 +11,7 @@ export class AddressRange {
   constructor(cidr: string) {
     const [base = '', bits = ''] = cidr.split('/');
     this.cidr = cidr;
-    this.bits = Number(bits);
-    this.#size = 2 ** (32 - this.bits);
+    this.#size = 2 ** (32 - Number(bits));
     this.#first = parseAddress(base);
     const valid = /^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/.test(cidr) && this.#first % this.#size === 0;
     if (!valid || this.#size < 4 || this.#size > 2 ** 24) {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { ClientCertificate } from '../../client/client-config.ts';
 import { helperEnvironment } from '../../kubelet/runtimes/process/isolation.ts';
 import type { Logger } from '../../lib/log.ts';
 import { initScript } from './init-script.ts';
@@ -55,6 +56,10 @@ export class IslandProcess implements AsyncDisposable {
 
   start(message: IslandStart): void {
     this.#send(message);
+  }
+
+  renewProxyCertificate(certificate: ClientCertificate): void {
+    this.#send({ type: 'proxy-certificate', certificate });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ClientCertificate } from '../../client/client-config.ts';
 import type { ImageTable } from '../../kubelet/runtimes/process/image-table.ts';
 
 /** What the island is told when it starts, as one line of JSON on its standard input, so that no secret stands in a command line. */
@@ -16,6 +17,8 @@ export interface IslandStart {
   /** Where the island listens in the API server's place. */
   readonly apiServerPlaces: readonly { readonly host: string; readonly port: number }[];
   readonly bootstrap?: string;
+  /** Whom kube-proxy trusts, and who it is. */
+  readonly proxy: { readonly ca: string; readonly certificate: ClientCertificate };
   /** @default the Node's `spec.podCIDR`, waited for */
   readonly podCidr?: string;
   readonly runtime: 'process' | 'simulated';
@@ -26,8 +29,12 @@ export interface IslandStart {
   readonly verbose: boolean;
 }
 
-/** What the island is told: after the start, only to stop. */
-export type IslandCommand = IslandStart | { readonly type: 'stop' };
+/** What the island is told: first to start, in the end to stop. */
+export type IslandCommand =
+  | IslandStart
+  /** It was renewed. */
+  | { readonly type: 'proxy-certificate'; readonly certificate: ClientCertificate }
+  | { readonly type: 'stop' };
 
 export type LogLevelName = 'debug' | 'info' | 'warn' | 'error';
 

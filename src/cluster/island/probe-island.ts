@@ -11,7 +11,7 @@ const trial = `
 for program in ip nsenter unshare umount mkfifo nft; do type -P "$program" >/dev/null || { echo "the program $program is missing" >&2; exit 1; }; done
 mount -t proc proc /proc && mount -t tmpfs -o size=64k t /mnt && : >/mnt/n || exit
 echo 1 >/proc/sys/net/ipv4/ip_forward || exit
-ip link set lo up && ip link add name br0 type bridge || exit
+ip link set lo up && nft add table ip t || exit
 unshare --net=/mnt/n ip link add name eth0 type veth peer name veth0 netns $$ && nsenter --net=/mnt/n ip link set eth0 up
 `;
 

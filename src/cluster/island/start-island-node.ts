@@ -2,15 +2,19 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ApiError } from '../../api/errors.ts';
-import type { Service } from '../../api/kubernetes/core-v1.ts';
-import { nodeRouteLabel } from '../../api/node-route.ts';
+import type { Endpoints, Service } from '../../api/kubernetes/core-v1.ts';
 import type { ApiClient } from '../../client/client.ts';
-import { services } from '../../client/resources.ts';
+import type { ClientCertificate } from '../../client/client-config.ts';
+import { endpoints, services } from '../../client/resources.ts';
 import { kubeconfigPath } from '../../kubelet/node/join.ts';
 import type { ImageTable } from '../../kubelet/runtimes/process/image-table.ts';
+import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { ClusterPki } from '../../pki/authority.ts';
+import type { IssuedCertificate } from '../../pki/certificate-authority.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { createJoinToken } from '../join-token.ts';
+import { RenewingCertificate } from '../renewing-certificate.ts';
 import { openGateway } from './gateway.ts';
 import { IslandProcess } from './island-process.ts';
 import type { IslandStart } from './messages.ts';
@@ -47,6 +51,9 @@ export interface IslandNode extends AsyncDisposable {
   readonly ended: Promise<void>;
 }
 
+type ApiServerPlace = IslandStart['apiServerPlaces'][number];
+
+const proxyLifetimeMs = 24 * 3_600_000;
 const joinWindowMs = 5 * 60_000;
 /** What a stop may take beyond the pods' grace. */
 const stopMarginMs = 10_000;
@@ -71,11 +78,17 @@ export async function startIslandNode(
     new IslandProcess({ namespaceDirectory, stopTimeoutMs: shutdownGraceMs + stopMarginMs, log }),
   );
   const joined = !existsSync(kubeconfigPath(dataDirectory));
-  const [gateway, servicePlace, bootstrap] = await Promise.all([
-    openGateway({ directory: dataDirectory, server }, { log }).then((opened) => parts.use(opened)),
-    findServicePlace(controlPlane.client, signal),
+  const [gateway, servicePlaces, proxyCertificate, bootstrap] = await Promise.all([
+    openGateway({ directory: dataDirectory, server }, { log }),
+    findServicePlaces(controlPlane.client, signal),
+    openProxyCertificate(controlPlane.pki, log),
     joined ? joinString(controlPlane, name, signal) : undefined,
   ]);
+  parts.use(gateway);
+  parts.use(proxyCertificate);
+  // Ended before its gateway: a node on its way out still says goodbye.
+  parts.use(island);
+  proxyCertificate.onChange(() => island.renewProxyCertificate(toClientCertificate(proxyCertificate.current)));
   const start: IslandStart = {
     type: 'start',
     name,
@@ -84,10 +97,11 @@ export async function startIslandNode(
     address,
     server,
     gateway: gateway.path,
-    apiServerPlaces: [placeOf(server), servicePlace ?? []].flat(),
+    apiServerPlaces: distinct([placeOf(server), ...servicePlaces]),
+    proxy: { ca: controlPlane.pki.cluster.certificatePem, certificate: toClientCertificate(proxyCertificate.current) },
     runtime: config.runtime ?? 'process',
     images: config.images ?? {},
-    labels: { ...config.labels, [nodeRouteLabel]: 'tunnel' },
+    labels: config.labels ?? {},
     shutdownGraceMs,
     verbose: config.verbose ?? false,
     ...(bootstrap !== undefined && { bootstrap }),
@@ -107,7 +121,6 @@ export async function startIslandNode(
   };
 }
 
-/** The gateway is disposed of after the island: a node on its way out still says goodbye through it. */
 async function untilListening(island: IslandProcess, signal: AbortSignal): Promise<void> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
@@ -120,23 +133,48 @@ async function untilListening(island: IslandProcess, signal: AbortSignal): Promi
   }
 }
 
-function placeOf(server: string): { host: string; port: number } {
+function placeOf(server: string): ApiServerPlace {
   const { hostname, port } = new URL(server);
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) };
 }
 
-/** The Service of the API server, which pods are told of. */
-async function findServicePlace(
-  client: ApiClient,
-  signal: AbortSignal,
-): Promise<{ host: string; port: number } | undefined> {
+/** The API server's Service, which pods are told of, and its endpoints, to which the rules for Services lead. */
+async function findServicePlaces(client: ApiClient, signal: AbortSignal): Promise<ApiServerPlace[]> {
+  const name = { namespace: 'default', name: 'kubernetes' };
+  const [service, known] = await Promise.all([
+    orMissing(client.get<Service>(services, name, { signal })),
+    orMissing(client.get<Endpoints>(endpoints, name, { signal })),
+  ]);
+  const { clusterIP, ports: servicePorts = [] } = service?.spec ?? {};
+  return [
+    ...(clusterIP ? servicePorts.map(({ port }) => ({ host: clusterIP, port })) : []),
+    ...(known?.subsets ?? []).flatMap(({ addresses = [], ports = [] }) =>
+      addresses.flatMap(({ ip }) => ports.map(({ port }) => ({ host: ip, port }))),
+    ),
+  ];
+}
+
+async function orMissing<T>(read: Promise<T>): Promise<T | undefined> {
   try {
-    const { spec } = await client.get<Service>(services, { namespace: 'default', name: 'kubernetes' }, { signal });
-    return spec?.clusterIP ? { host: spec.clusterIP, port: spec.ports?.[0]?.port ?? 443 } : undefined;
+    return await read;
   } catch (error) {
     if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
     throw error;
   }
+}
+
+function distinct(places: readonly ApiServerPlace[]): ApiServerPlace[] {
+  return [...new Map(places.map((place) => [`${place.host} ${place.port}`, place])).values()];
+}
+
+/** Of the one component in an island that is nobody's node: it reads Services and endpoints. Kept nowhere. */
+function openProxyCertificate(pki: ClusterPki, log: Logger): Promise<RenewingCertificate> {
+  const request = { commonName: 'system:kube-proxy', usages: ['client'], lifetimeMs: proxyLifetimeMs } as const;
+  return RenewingCertificate.open(() => pki.cluster.issue(request), { clock: systemClock, log });
+}
+
+function toClientCertificate({ certificatePem, privateKeyPem }: IssuedCertificate): ClientCertificate {
+  return { certificate: certificatePem, key: privateKeyPem };
 }
 
 async function joinString(

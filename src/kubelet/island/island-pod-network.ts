@@ -13,14 +13,13 @@ export interface IslandPodNetworkOptions {
   readonly rangeTimeoutMs?: number;
 }
 
-/** Links of the island, pods' ends included. */
-const bridge = 'pods0';
 /** Nothing here leaves the machine, so that packets may be as large as the kernel makes them. */
 const mtu = 65_520;
 
 /**
- * A network namespace for each pod: its `eth0` and a link in the agent's own namespace are the two ends of one cable, and a bridge with the
- * gateway's address joins all of them. Needs the rights over the agent's network namespace, which who made it has.
+ * A network namespace for each pod: its `eth0` and a link in the agent's own namespace are the two ends of one cable, with a route to the pod's
+ * address on this side and one to everything on the other. A packet between two pods so passes the agent's namespace in both directions, and with
+ * that the rules of Services; over a bridge, answers would go past them. Needs the rights over the agent's network namespace, which who made it has.
  */
 export class IslandPodNetwork implements PodNetwork {
   readonly #options: IslandPodNetworkOptions;
@@ -37,15 +36,11 @@ export class IslandPodNetwork implements PodNetwork {
     return this.#range?.cidr;
   }
 
-  /** Makes the bridge of the range that the node was given; pods that wait for it go on. Called once. */
+  /** Takes the range that the node was given into use; pods that wait for it go on. Called once. */
   async open(cidr: string): Promise<void> {
     try {
       const range = new AddressRange(cidr);
-      await runIp([
-        `link add name ${bridge} mtu ${mtu} type bridge`,
-        `addr add ${range.gateway}/${range.bits} dev ${bridge}`,
-        `link set ${bridge} up`,
-      ]);
+      await runIp([`addr add ${range.gateway}/32 dev lo`]);
       this.#range = range;
       this.#opened.resolve(range);
     } catch (error) {
@@ -87,13 +82,14 @@ export class IslandPodNetwork implements PodNetwork {
         [
           'link set lo up',
           `link add name eth0 mtu ${mtu} type veth peer name ${link} mtu ${mtu} netns ${process.pid}`,
-          `addr add ${address}/${range.bits} dev eth0`,
+          `addr add ${address}/32 dev eth0`,
           'link set eth0 up',
-          `route add default via ${range.gateway}`,
+          `route add ${range.gateway}/32 dev eth0 scope link`,
+          `route add default via ${range.gateway} src ${address}`,
         ],
         { enter: ['unshare', `--net=${file}`] },
       );
-      await runIp([`link set ${link} master ${bridge}`, `link set ${link} up`]);
+      await runIp([`link set ${link} up`, `route add ${address}/32 dev ${link} src ${range.gateway}`]);
       return address;
     } catch (error) {
       await this.#unmake(podUid, address);
