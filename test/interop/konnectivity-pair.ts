@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { konnectivityAgentOptions } from '../../src/cli/konnectivity-agent-options.ts';
 import type { ConnectAddress } from '../../src/tunnel/tunnel-suite.ts';
 import { grpcTunnels, httpTunnels, type OpenTunnel } from './konnectivity-clients.ts';
 import {
@@ -143,8 +142,7 @@ function launched(maker: Maker, part: 'server' | 'agent'): readonly string[] {
 
 /** Our agent offers both protocols and our server takes the native one, unless it is told otherwise. */
 function protocolArguments({ agent, protocol }: Combination): readonly string[] {
-  const known = konnectivityAgentOptions.some(({ flags }) => flags.startsWith('--tunnel-protocol'));
-  return known && agent === 'ours' && protocol === 'konnectivity' ? ['--tunnel-protocol=konnectivity'] : [];
+  return agent === 'ours' && protocol === 'konnectivity' ? ['--upstream-protocol-only'] : [];
 }
 
 /** The sum over all labels of one metric; 0 where it is not there. */

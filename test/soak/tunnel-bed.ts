@@ -62,6 +62,7 @@ export async function readSlowly(stream: Duplex, take: (chunk: Buffer) => void):
     stream.pause();
     void wait(Math.ceil((chunk.length / piece.length) * 5)).then(() => stream.resume());
   });
+  stream.resume();
   await ended.promise;
 }
 

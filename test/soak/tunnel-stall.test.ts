@@ -46,7 +46,7 @@ async function outlivesStalls(combination: Combination, report: (text: string) =
   const stalledTarget = await pair.open(`127.0.0.1:${deaf.port}`);
   stalledTarget.on('error', () => {});
   const pushing = pushInto(stalledTarget, stop.signal);
-  stalledReader.once('data', () => stalledReader.pause());
+  stalledReader.once('data', () => stalledReader.pause()).resume();
 
   const running = streams.map((stream) => stream.run(stop.signal));
   const failed = Promise.race(running.map((each) => each.then(() => new Promise<never>(() => {}))));
@@ -83,8 +83,9 @@ async function outlivesStalls(combination: Combination, report: (text: string) =
   }
   if (combination.agent === 'ours') {
     assert.equal(stalledReader.destroyed, false);
+    const more = once(stalledReader, 'data');
     stalledReader.resume();
-    await once(stalledReader, 'data'); // who reads again gets more
+    await more; // who reads again gets more
   }
   for (const stream of [stalledReader, stalledTarget]) stream.destroy();
   for (const stream of streams) stream.end();

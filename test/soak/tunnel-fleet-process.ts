@@ -1,0 +1,35 @@
+/**
+ * A process of its own for many agents: `fork(…, [count, port, protocol, directory of certificates])`. It sends how many are connected and how many
+ * times one was lost, whenever that has changed, and ends with its parent.
+ */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { silentLogger } from '../../src/lib/log.ts';
+import { Metrics } from '../../src/lib/metrics.ts';
+import { type AgentConfig, KonnectivityAgent } from '../../src/tunnel/agent/run-agent.ts';
+
+const [count = '0', port = '0', protocol = '', directory = ''] = process.argv.slice(2);
+const read = (name: string) => readFileSync(join(directory, name), 'utf8');
+const certificate = { certificate: read('client.crt'), key: read('client.key') };
+const common: Omit<AgentConfig, 'agentId'> = {
+  server: { host: '127.0.0.1', port: Number(port) },
+  tls: { ca: read('ca.crt'), certificate },
+  upstreamProtocolOnly: protocol === 'konnectivity',
+};
+const metrics = new Metrics();
+const agents = Array.from(
+  { length: Number(count) },
+  (_, index) => new KonnectivityAgent({ ...common, agentId: `agent-${index}` }, { log: silentLogger, metrics }),
+);
+
+let sent = -1;
+const timer = setInterval(() => {
+  const connected = agents.filter((agent) => agent.ready).length;
+  if (connected === sent || !process.connected) return;
+  sent = connected;
+  process.send?.(connected);
+}, 50);
+await once(process, 'disconnect');
+clearInterval(timer);
+process.exit(0);
