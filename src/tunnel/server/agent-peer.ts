@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { UserInfo } from '../../auth/user.ts';
 
 /** Who somebody else's listener says an agent is, whatever proved it. */
-export type AgentUser = Pick<UserInfo, 'username' | 'groups'>;
+export type AgentUser = Pick<UserInfo, 'username' | 'groups'> & Partial<Pick<UserInfo, 'extra'>>;
 
 /** What an agent proved about itself before it said a word. */
 export interface AgentPeer {
@@ -24,9 +24,10 @@ export function peerOfCertificate(socket: TLSSocket | undefined): AgentPeer {
   return { name, nodeName: nodeNameOf(name, texts(subject['O'])), authenticated: false };
 }
 
-/** An agent that came in by a listener that knows its users. */
-export function peerOfUser({ username, groups }: AgentUser): AgentPeer {
-  return { name: username, nodeName: nodeNameOf(username, groups), authenticated: true };
+/** An agent that came in by a listener that knows its users. One that runs as a pod is its pod's node's, as its bound token says. */
+export function peerOfUser({ username, groups, extra }: AgentUser): AgentPeer {
+  const [podNode] = extra?.['authentication.kubernetes.io/node-name'] ?? [];
+  return { name: username, nodeName: nodeNameOf(username, groups) ?? podNode, authenticated: true };
 }
 
 /** A node is who has both a node's name and the nodes' group, as the Node authorizer has it. */
