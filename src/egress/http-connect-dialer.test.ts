@@ -138,6 +138,7 @@ test('over TCP both ends prove who they are, and renewed certificates are used w
       requestCert: true,
       rejectUnauthorized: true,
       allowHalfOpen: true,
+      handshakeTimeout: 1000, // of a client that turns away half-way
     },
     (socket) => {
       callers.push(String(socket.getPeerCertificate().subject.CN));
