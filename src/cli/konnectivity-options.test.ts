@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type OptionSpec, OptionValues } from './command.ts';
-import { konnectivityAgentOptions, parseKonnectivityAgent } from './konnectivity-agent-options.ts';
-import { konnectivityServerOptions, parseKonnectivityServer } from './konnectivity-server-options.ts';
+import { konnectivityAgentOptions } from './konnectivity-agent-flags.ts';
+import { parseKonnectivityAgent } from './konnectivity-agent-options.ts';
+import { konnectivityServerOptions } from './konnectivity-server-flags.ts';
+import { parseKonnectivityServer } from './konnectivity-server-options.ts';
 
 /** The defaults of all flags, and some given. */
 function values(specs: readonly OptionSpec[], given: Readonly<Record<string, string>>): OptionValues {

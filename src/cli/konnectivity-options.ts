@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { ConfigError } from '../lib/config-error.ts';
 import { createLogger, type Logger } from '../lib/log.ts';
+import type { QueueLimits } from '../tunnel/queue-budget.ts';
 import { type OptionSpec, type OptionValues, parseDuration } from './command.ts';
 
 /** Flags of Go's logging that upstream's manifests pass. Taken so that a manifest works as it is; only `--v` has an effect. */
@@ -73,13 +73,23 @@ export function parseNumber(options: OptionValues, name: string): number {
   return value;
 }
 
-/** A file that a flag names. @throws {ConfigError} naming the flag */
-export function readFlagFile(path: string, flag: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`--${flag}: cannot read ${path}`, { cause: error });
+/** `--enable-profiling`. @throws {ConfigError} with upstream's text */
+export function parseProfiling(options: OptionValues): boolean {
+  const profiling = options.flag('enableProfiling');
+  if (options.flag('enableContentionProfiling') && !profiling) {
+    throw new ConfigError('if --enable-contention-profiling is set, --enable-profiling must also be set');
   }
+  return profiling;
+}
+
+const packetBytes = 32 * 1024;
+const minConnectionBytes = 4 * 1024 * 1024;
+const minTotalBytes = 256 * 1024 * 1024;
+
+/** `--xfr-channel-size`, a number of packets upstream, as bytes that may wait for one reader. It never makes less of it than our own bound. */
+export function queuesOfPackets(packets: number): Required<Pick<QueueLimits, 'connectionBytes' | 'totalBytes'>> {
+  const connectionBytes = Math.max(minConnectionBytes, packets * packetBytes);
+  return { connectionBytes, totalBytes: Math.max(minTotalBytes, 8 * connectionBytes) };
 }
 
 /** A name from the flag, else the environment, else a new one. */

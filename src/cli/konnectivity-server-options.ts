@@ -1,129 +1,116 @@
-import { existsSync } from 'node:fs';
 import { ConfigError } from '../lib/config-error.ts';
+import { parseServerAddress, type ServerAddress } from '../tunnel/leases/lease-validity.ts';
 import { parseProxyStrategies } from '../tunnel/server/backend-registry.ts';
-import type { FrontendConfig, KonnectivityConfig } from '../tunnel/server/server-config.ts';
+import type { ListenAddress } from '../tunnel/server/listen-address.ts';
+import type { KonnectivityConfig } from '../tunnel/server/server-config.ts';
 import type { ServerTls } from '../tunnel/server/server-tls.ts';
-import type { OptionSpec, OptionValues } from './command.ts';
+import type { OptionValues } from './command.ts';
+import type { CredentialFiles } from './konnectivity-credentials.ts';
+import { type ApiAccess, parseApiAccess, parseLeaseLabels } from './konnectivity-leases.ts';
 import {
-  booleanFlag,
   chooseId,
-  klogOptions,
   parseNonNegativeDuration,
   parseNumber,
   parsePositive,
+  parseProfiling,
   parseServerPort,
-  readFlagFile,
-  valueFlag,
+  queuesOfPackets,
 } from './konnectivity-options.ts';
 import { parseCipherSuites, parseTlsVersion } from './konnectivity-tls.ts';
-
-/** Flags of upstream's `proxy-server`, with its names, defaults and meanings. */
-export const konnectivityServerOptions: readonly OptionSpec[] = [
-  valueFlag('server-cert', 'Serving certificate for frontends', ''),
-  valueFlag('server-key', 'Its key', ''),
-  valueFlag('server-ca-cert', 'Who frontends must have a certificate of', ''),
-  valueFlag('cluster-cert', 'Serving certificate for agents', ''),
-  valueFlag('cluster-key', 'Its key', ''),
-  valueFlag('cluster-ca-cert', 'Who agents must have a certificate of', ''),
-  valueFlag('mode', 'What frontends speak: grpc or http-connect', 'grpc'),
-  valueFlag('uds-name', 'Unix socket for frontends, instead of a port', ''),
-  booleanFlag('delete-existing-uds-file', 'Delete a file that is in the place of the Unix socket', true),
-  valueFlag('server-port', 'Port for frontends; 0 with a Unix socket', '8090'),
-  valueFlag('server-bind-address', 'Address for frontends (default: all)', ''),
-  valueFlag('agent-port', 'Port for agents', '8091'),
-  valueFlag('agent-bind-address', 'Address for agents (default: all)', ''),
-  valueFlag('health-port', 'Port for probes and metrics', '8092'),
-  valueFlag('health-bind-address', 'Address for probes (default: all)', ''),
-  valueFlag('admin-port', 'Port for administration', '8095'),
-  valueFlag('admin-bind-address', 'Address for administration', '127.0.0.1'),
-  valueFlag('keepalive-time', 'How often an idle agent is pinged', '10s'),
-  valueFlag('frontend-keepalive-time', 'How often an idle frontend is pinged', '1h'),
-  valueFlag('server-id', 'Name of this server (default: PROXY_SERVER_ID, else a new UUID)', ''),
-  valueFlag('server-count', 'How many servers there are', '1'),
-  valueFlag('agent-namespace', "Namespace of the agents' service account", ''),
-  valueFlag('agent-service-account', "The agents' service account", ''),
-  valueFlag('authentication-audience', "Audience of the agents' tokens", ''),
-  valueFlag('kubeconfig', 'For the review of tokens (default: in-cluster)', ''),
-  valueFlag('kubeconfig-qps', 'Taken and without effect', '0'),
-  valueFlag('kubeconfig-burst', 'Taken and without effect', '0'),
-  valueFlag('kube-api-content-type', 'Taken and without effect', 'application/vnd.kubernetes.protobuf'),
-  valueFlag('proxy-strategies', 'How an agent is chosen: default, destHost, defaultRoute, in order', 'default'),
-  valueFlag('cipher-suites', 'Cipher suites below TLS 1.3, by their names in Go', ''),
-  valueFlag('tls-min-version', 'VersionTLS10 to VersionTLS13', ''),
-  valueFlag('xfr-channel-size', 'Taken; queues here are bounded in bytes', '10'),
-  booleanFlag(
-    'trust-agent-identifiers',
-    "Believe what agents with a node's certificate say that they reach, as upstream",
-  ),
-  booleanFlag('enable-lease-controller', 'Not supported yet: give --server-count'),
-  valueFlag('lease-namespace', 'Without effect as long as leases are not supported', 'kube-system'),
-  valueFlag('lease-label', 'Without effect as long as leases are not supported', 'k8s-app=konnectivity-server'),
-  booleanFlag('enable-profiling', 'Taken and without effect'),
-  booleanFlag('enable-contention-profiling', 'Taken and without effect'),
-  valueFlag('graceful-shutdown-timeout', 'How long open connections may go on after the first signal', '0'),
-  valueFlag('backend-dial-timeout', "How long an agent may take to answer a dial; 0 is this server's own 60s", '0'),
-  booleanFlag('warn-on-channel-limit', 'Deprecated; without effect', true),
-  ...klogOptions,
-];
 
 /** Tokens that agents show instead of certificates. */
 export interface TokenSettings {
   readonly namespace: string;
   readonly serviceAccount: string;
   readonly audience: string;
-  readonly kubeconfig: string | undefined;
+}
+
+/** The lease of this server. */
+export interface LeaseSettings {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** `host:port` where agents reach this very server. */
+  readonly agentAddress: string | undefined;
+}
+
+/** Other servers. */
+export interface PeerSettings {
+  /** Absent: those of the leases. */
+  readonly servers: readonly ServerAddress[] | undefined;
+  /** Absent: the name in the certificate that is shown to them. */
+  readonly names: readonly string[] | undefined;
+  /** Absent: the certificate of the agents' port. */
+  readonly files: CredentialFiles | undefined;
 }
 
 export interface ParsedServer {
-  readonly config: KonnectivityConfig & Required<Pick<KonnectivityConfig, 'agents'>>;
+  readonly config: Omit<KonnectivityConfig, 'agents' | 'frontend' | 'peers'>;
+  readonly agents: { readonly address: ListenAddress; readonly files: CredentialFiles };
+  readonly frontend: {
+    readonly mode: 'grpc' | 'http-connect';
+    readonly address: ListenAddress;
+    /** Absent on a Unix socket. */
+    readonly files?: CredentialFiles;
+  };
+  /** Of both ports. */
+  readonly tls: Pick<ServerTls, 'minVersion' | 'ciphers'>;
   readonly tokens: TokenSettings | undefined;
+  readonly api: ApiAccess;
+  readonly lease: LeaseSettings | undefined;
+  readonly peers: PeerSettings | undefined;
+  readonly profiling: boolean;
   readonly gracefulShutdownMs: number;
 }
+
+/** Found within a minute: see `docs/protocols.md`. */
+const maxKeepaliveMs = 30_000;
+const minKeepaliveMs = 1_000;
 
 /** @throws {ConfigError} with upstream's texts */
 export function parseKonnectivityServer(options: OptionValues): ParsedServer {
   const text = (name: string) => options.text(name) ?? '';
-  if (options.flag('enableLeaseController')) {
-    throw new ConfigError('--enable-lease-controller: server leases are not supported; give --server-count');
-  }
   const strategies = parseProxyStrategies(text('proxyStrategies'));
-  const gracefulShutdownMs = parseNonNegativeDuration(options, {
-    name: 'gracefulShutdownTimeout',
-    flag: 'graceful-shutdown-timeout',
-  });
-  const dialTimeoutMs = parseNonNegativeDuration(options, { name: 'backendDialTimeout', flag: 'backend-dial-timeout' });
-  parsePositive(options, { name: 'xfrChannelSize', what: 'channel size' });
-  const common = {
-    minVersion: parseTlsVersion(text('tlsMinVersion')),
-    ciphers: parseCipherSuites(options.list('cipherSuites')),
-  };
-  const tokens = parseTokens(options);
+  const duration = (name: string, flag: string) => parseNonNegativeDuration(options, { name, flag });
+  const gracefulShutdownMs = duration('gracefulShutdownTimeout', 'graceful-shutdown-timeout');
+  const dialTimeoutMs = duration('backendDialTimeout', 'backend-dial-timeout');
+  const channelSize = parsePositive(options, { name: 'xfrChannelSize', what: 'channel size' });
+  const ciphers = parseCipherSuites(options.list('cipherSuites'));
+  const labels = parseLeaseLabels(text('leaseLabel'));
   const port = (name: string, what: string) => parseServerPort(options, { name, what });
+  const agentPort = port('agentPort', 'agent');
+  const keepaliveMs = options.durationMs('keepaliveTime') ?? 10_000;
+  const withLeases = options.flag('enableLeaseController');
   return {
-    tokens,
+    tls: { minVersion: parseTlsVersion(text('tlsMinVersion')), ...(ciphers !== undefined && { ciphers }) },
+    api: parseApiAccess(options),
+    tokens: parseTokens(options),
+    lease: withLeases
+      ? { namespace: text('leaseNamespace'), labels, agentAddress: parseAdvertised(options, agentPort) }
+      : undefined,
+    peers: parsePeers(options, { withLeases, agentPort }),
+    profiling: parseProfiling(options),
     gracefulShutdownMs,
+    agents: {
+      address: { port: agentPort, host: text('agentBindAddress') },
+      files: credentialFiles(options, 'cluster'),
+    },
+    frontend: parseFrontend(options),
     config: {
       serverId: chooseId(options.text('serverId'), 'PROXY_SERVER_ID'),
       serverCount: parseNumber(options, 'serverCount'),
       strategies,
       trustIdentifiers: options.flag('trustAgentIdentifiers'),
       dialTimeoutMs,
-      keepaliveMs: options.durationMs('keepaliveTime') ?? 10_000,
+      keepaliveMs: Math.max(minKeepaliveMs, Math.min(maxKeepaliveMs, keepaliveMs)),
       frontendKeepaliveMs: options.durationMs('frontendKeepaliveTime') ?? 3_600_000,
-      agents: {
-        address: { port: port('agentPort', 'agent'), host: text('agentBindAddress') },
-        tls: readTls(options, { prefix: 'cluster', flag: 'cluster' }, common),
-      },
-      frontend: parseFrontend(options, common),
+      queues: queuesOfPackets(channelSize),
       health: { port: port('healthPort', 'health'), host: text('healthBindAddress') },
       admin: { port: port('adminPort', 'admin'), host: text('adminBindAddress') },
     },
   };
 }
 
-type TlsCommon = { minVersion: NonNullable<ServerTls['minVersion']>; ciphers: string | undefined };
-
-function parseFrontend(options: OptionValues, common: TlsCommon): FrontendConfig {
+function parseFrontend(options: OptionValues): ParsedServer['frontend'] {
   const mode = options.text('mode');
   if (mode !== 'grpc' && mode !== 'http-connect') {
     throw new ConfigError(`mode must be set to either 'grpc' or 'http-connect' not "${mode}"`);
@@ -143,24 +130,56 @@ function parseFrontend(options: OptionValues, common: TlsCommon): FrontendConfig
   }
   const port = parseServerPort(options, { name: 'serverPort', what: 'server' });
   const host = options.text('serverBindAddress') ?? '';
-  return { mode, address: { port, host }, tls: readTls(options, { prefix: 'server', flag: 'server' }, common) };
+  return { mode, address: { port, host }, files: credentialFiles(options, 'server') };
 }
 
-function readTls(
-  options: OptionValues,
-  { prefix, flag }: { prefix: string; flag: string },
-  { minVersion, ciphers }: TlsCommon,
-): ServerTls {
+/** Files by the flags `<prefix>-cert`, `<prefix>-key` and `<prefix>-ca-cert`. */
+function credentialFiles(options: OptionValues, prefix: string): CredentialFiles {
   const certificate = options.text(`${prefix}Cert`);
   const key = options.text(`${prefix}Key`);
-  const clientCa = options.text(`${prefix}CaCert`);
-  if (!certificate || !key) throw new ConfigError(`--${flag}-cert and --${flag}-key are required`);
+  const ca = options.text(`${prefix}CaCert`);
+  if (!certificate || !key) throw new ConfigError(`--${prefix}-cert and --${prefix}-key are required`);
   return {
-    certificate: readFlagFile(certificate, `${flag}-cert`),
-    key: readFlagFile(key, `${flag}-key`),
-    minVersion,
-    ...(ciphers !== undefined && { ciphers }),
-    ...(clientCa && { clientCa: readFlagFile(clientCa, `${flag}-ca-cert`) }),
+    certificate: { flag: `${prefix}-cert`, path: certificate },
+    key: { flag: `${prefix}-key`, path: key },
+    ...(ca && { ca: { flag: `${prefix}-ca-cert`, path: ca } }),
+  };
+}
+
+function parseAdvertised(options: OptionValues, agentPort: number): string | undefined {
+  const given = options.text('agentAdvertiseAddress');
+  const podAddress = process.env['POD_IP'];
+  const text = given || (podAddress?.includes(':') ? `[${podAddress}]` : podAddress);
+  if (!text) return undefined;
+  const address = parseServerAddress(text, agentPort);
+  if (!address) throw new ConfigError(`--agent-advertise-address: expected host or host:port, got "${text}"`);
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function parsePeers(
+  options: OptionValues,
+  { withLeases, agentPort }: { withLeases: boolean; agentPort: number },
+): PeerSettings | undefined {
+  const list = options.list('peerServers');
+  const servers = list.map((text) => {
+    const address = parseServerAddress(text, agentPort);
+    if (!address) throw new ConfigError(`--peer-servers: expected host or host:port, got "${text}"`);
+    return address;
+  });
+  if (!options.text('peerCert') !== !options.text('peerKey')) {
+    throw new ConfigError('peer-cert and peer-key must be set together');
+  }
+  // Without a CA there is nothing by which servers could know each other.
+  if (!options.text('clusterCaCert')) {
+    if (servers.length > 0) throw new ConfigError('--peer-servers needs --cluster-ca-cert');
+    return undefined;
+  }
+  if (servers.length === 0 && !withLeases) return undefined;
+  const names = options.list('peerNames');
+  return {
+    servers: servers.length > 0 ? servers : undefined,
+    names: names.length > 0 ? names : undefined,
+    files: options.text('peerCert') ? credentialFiles(options, 'peer') : undefined,
   };
 }
 
@@ -168,8 +187,6 @@ function parseTokens(options: OptionValues): TokenSettings | undefined {
   const namespace = options.text('agentNamespace') ?? '';
   const serviceAccount = options.text('agentServiceAccount') ?? '';
   const audience = options.text('authenticationAudience') ?? '';
-  const kubeconfig = options.text('kubeconfig') || undefined;
-  if (kubeconfig && !existsSync(kubeconfig)) throw new ConfigError(`error checking kubeconfig path ${kubeconfig}`);
   if (!namespace && !serviceAccount && !audience) return undefined;
   if (options.text('clusterCaCert')) {
     throw new ConfigError('cluster-ca-cert can not be used when agents authenticate by token');
@@ -179,5 +196,5 @@ function parseTokens(options: OptionValues): TokenSettings | undefined {
       'agent-namespace, agent-service-account and authentication-audience must be set together to authenticate agents by token',
     );
   }
-  return { namespace, serviceAccount, audience, kubeconfig };
+  return { namespace, serviceAccount, audience };
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
@@ -5,6 +6,7 @@ import { clientConfigOf, loadKubeconfig } from '../client/kubeconfig.ts';
 import { ConfigError } from '../lib/config-error.ts';
 import type { AgentTokens, TokenReviewResult } from '../tunnel/server/agent-authentication.ts';
 
+const tokenAgeMs = 60_000;
 const accountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** A client by the kubeconfig file, else by the service account of the pod that this runs in. @throws {ConfigError} */
@@ -14,8 +16,20 @@ export async function connectByKubeconfigOrPod(kubeconfig: string | undefined): 
   const port = process.env['KUBERNETES_SERVICE_PORT'];
   if (!host || !port) throw new ConfigError('--kubeconfig is required outside of a pod');
   const ca = await readFile(`${accountDirectory}/ca.crt`, 'utf8');
-  const token = (await readFile(`${accountDirectory}/token`, 'utf8')).trim();
+  const token = tokenOf(`${accountDirectory}/token`);
   return connectApi({ server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`, ca, token });
+}
+
+/** The kubelet renews the token in its file long before it expires. */
+function tokenOf(path: string): () => string {
+  let token = '';
+  let readMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - readMs < tokenAgeMs) return token;
+    token = readFileSync(path, 'utf8').trim();
+    readMs = performance.now();
+    return token;
+  };
 }
 
 /** Asks the API server whose token it is. */

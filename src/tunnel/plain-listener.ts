@@ -6,6 +6,8 @@ export interface PlainAnswer {
   readonly body: string;
   readonly type?: string;
   readonly location?: string;
+  /** For what is to be saved. */
+  readonly fileName?: string;
 }
 
 export type PlainHandler = (request: IncomingMessage) => PlainAnswer | Promise<PlainAnswer>;
@@ -23,12 +25,13 @@ export async function listenPlain(
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? '/').split('?')[0] ?? '/';
     const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined;
-    const { status, body, type, location } = handler
+    const { status, body, type, location, fileName }: PlainAnswer = handler
       ? await handler(request)
-      : { status: 404, body: '404 page not found\n', type: undefined, location: undefined };
+      : { status: 404, body: '404 page not found\n' };
     response.writeHead(status, {
       'content-type': type ?? 'text/plain; charset=utf-8',
       ...(location !== undefined && { location }),
+      ...(fileName !== undefined && { 'content-disposition': `attachment; filename="${fileName}"` }),
     });
     response.end(body);
   };

@@ -27,8 +27,8 @@ export interface AgentConfig {
   readonly tls: AgentTls;
   /** Where servers are reached one by one, as known now; then `server` serves only for servers that are not among them. @default none */
   readonly addresses?: () => readonly AgentServer[];
-  /** Opens the TCP connection, for those who must pass a proxy. @default a plain socket to one of the host's addresses */
-  readonly openSocket?: (server: AgentServer, options: { readonly signal: AbortSignal }) => Promise<Socket>;
+  /** Opens the TCP connection, for those who must pass a proxy; `undefined` is a plain socket to one of the host's addresses. @default that */
+  readonly openSocket?: (server: AgentServer, options: { readonly signal: AbortSignal }) => Promise<Socket | undefined>;
   /** Offers no native tunnel, also to servers that know it. @default false */
   readonly upstreamProtocolOnly?: boolean;
   /** Read afresh at each connect. */

@@ -1,5 +1,5 @@
 import { type Metrics, metricsContentType } from '../../lib/metrics.ts';
-import { listenPlain, type PlainListener } from '../plain-listener.ts';
+import { listenPlain, type PlainHandler, type PlainListener } from '../plain-listener.ts';
 import type { KonnectivityAgent } from './run-agent.ts';
 
 export interface AgentProbesOptions {
@@ -7,10 +7,18 @@ export interface AgentProbesOptions {
   readonly metrics: Metrics;
   readonly health: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
+  /** Further answers on the admin port. @default none */
+  readonly adminRoutes?: Readonly<Record<string, PlainHandler>>;
 }
 
 /** The agent's health and admin ports, with upstream's paths and answers. */
-export async function listenAgentProbes({ agent, metrics, health, admin }: AgentProbesOptions): Promise<{
+export async function listenAgentProbes({
+  agent,
+  metrics,
+  health,
+  admin,
+  adminRoutes = {},
+}: AgentProbesOptions): Promise<{
   readonly health: PlainListener;
   readonly admin: PlainListener;
   [Symbol.asyncDispose](): Promise<void>;
@@ -33,6 +41,7 @@ export async function listenAgentProbes({ agent, metrics, health, admin }: Agent
   );
   const adminListener = opened.use(
     await listenPlain(admin, {
+      ...adminRoutes,
       '/metrics': ({ headers }) => {
         const host = (headers.host ?? admin.host).replace(/:\d+$/, '');
         return { status: 301, body: '', location: `http://${host}:${healthListener.port}/metrics` };

@@ -17,6 +17,9 @@ export interface KonnectivityAgentOptions {
   readonly onServersChange?: () => void;
 }
 
+/** After so many failures in a row an address counts as out of reach. */
+const unreachableFailures = 3;
+
 /** An agent of the Konnectivity service: holds a connection to each server and dials targets for them. Works with upstream's servers. */
 export class KonnectivityAgent implements AsyncDisposable {
   readonly #config: AgentConfig;
@@ -27,6 +30,8 @@ export class KonnectivityAgent implements AsyncDisposable {
   readonly #connections = new Map<string, AgentConnection>();
   /** Which look found a connection. */
   readonly #finders = new Map<AgentConnection, ServerSeeker>();
+  /** Which server was connected already when a look found it. */
+  readonly #leadsTo = new Map<ServerSeeker, string>();
   /** By address, for servers that are reached one by one. */
   readonly #seekers = new Map<string, ServerSeeker>();
   /** Looks for servers that have no known address of their own. */
@@ -84,13 +89,14 @@ export class KonnectivityAgent implements AsyncDisposable {
     for (const [key, server] of addresses) {
       if (this.#seekers.has(key)) continue;
       const seeker: ServerSeeker = this.#seekAt(server, (signal) =>
-        this.#draining || this.#foundBy(seeker) > 0 ? Promise.resolve('idle') : this.#connect(seeker, signal),
+        this.#draining || this.#isServed(seeker) ? Promise.resolve('idle') : this.#connect(seeker, signal),
       );
       this.#seekers.set(key, seeker);
     }
     for (const [key, seeker] of this.#seekers) {
       if (addresses.has(key)) continue;
       this.#seekers.delete(key);
+      this.#leadsTo.delete(seeker);
       this.#end(seeker); // what it found stays until its server ends it
     }
   }
@@ -128,12 +134,20 @@ export class KonnectivityAgent implements AsyncDisposable {
     this.#endings.add(ending);
   }
 
-  /** Whether all servers have addresses of their own, or as many as have none are connected. */
+  /** Whether all servers have addresses of their own that can be reached, or as many as have none are connected. */
   #balancerIsIdle(): boolean {
-    const known = this.#seekers.size;
-    const others = this.#wanted() - known;
-    if (this.#draining || (known > 0 && others <= 0)) return true;
+    if (this.#draining) return true;
+    // An address that cannot be reached from here may lead to a server that can be reached the other way.
+    const reachable = [...this.#seekers.values()].filter(
+      (seeker) => this.#isServed(seeker) || seeker.failures < unreachableFailures,
+    );
+    const others = this.#wanted() - reachable.length;
+    if (reachable.length > 0 && others <= 0) return true;
     return !this.#config.syncForever && this.#foundBy(this.#balancer) >= others;
+  }
+
+  #isServed(seeker: ServerSeeker): boolean {
+    return this.#foundBy(seeker) > 0 || this.#connections.has(this.#leadsTo.get(seeker) ?? '');
   }
 
   #foundBy(seeker: ServerSeeker): number {
@@ -143,6 +157,7 @@ export class KonnectivityAgent implements AsyncDisposable {
   async #connect(seeker: ServerSeeker, signal: AbortSignal): Promise<SeekOutcome> {
     const link = await openServerLink({ ...this.#config, server: seeker.server }, signal);
     if (this.#connections.has(link.serverId) || signal.aborted) {
+      this.#leadsTo.set(seeker, link.serverId);
       link.discard();
       return 'duplicate';
     }

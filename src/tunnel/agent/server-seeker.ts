@@ -53,6 +53,11 @@ export class ServerSeeker implements AsyncDisposable {
     this.#running = this.#run(this.#stop.signal);
   }
 
+  /** In a row, up to now. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** Looks soon, as for the first time: something has changed. */
   wake(): void {
     this.#failures = 0;

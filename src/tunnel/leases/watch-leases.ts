@@ -12,7 +12,8 @@ export interface WatchLeasesOptions {
   readonly namespace: string;
   /** A label selector; empty selects every lease of the namespace. */
   readonly selector: string;
-  readonly metrics: Metrics;
+  /** Counts calls by the agent's names of metrics. @default they are not counted */
+  readonly metrics?: Metrics;
   readonly log: Logger;
 }
 
@@ -27,7 +28,7 @@ export interface WatchedLeases extends AsyncDisposable {
 /** Follows the leases of servers. */
 export function watchLeases({ client, namespace, selector, metrics, log }: WatchLeasesOptions): WatchedLeases {
   const informer = new Informer<Lease>({
-    client: countLeaseCalls(client, metrics),
+    client: metrics ? countLeaseCalls(client, metrics) : client,
     resource: leases,
     namespace,
     ...(selector !== '' && { labelSelector: selector }),

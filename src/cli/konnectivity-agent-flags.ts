@@ -1,0 +1,41 @@
+import type { OptionSpec } from './command.ts';
+import { booleanFlag, klogOptions, valueFlag } from './konnectivity-options.ts';
+
+/** Flags of upstream's `proxy-agent`, with its names, defaults and meanings. */
+export const konnectivityAgentOptions: readonly OptionSpec[] = [
+  valueFlag('agent-cert', "The agent's certificate", ''),
+  valueFlag('agent-key', 'Its key', ''),
+  valueFlag('ca-cert', 'Who the server must have a certificate of', ''),
+  valueFlag('proxy-server-host', 'Where the server is, or several: host or host:port, with commas', '127.0.0.1'),
+  valueFlag('proxy-server-port', "The server's port for agents", '8091'),
+  valueFlag('alpn-proto', 'Further ALPN names, offered before h2', ''),
+  valueFlag('health-server-host', 'Address for probes and metrics (default: all)', ''),
+  valueFlag('health-server-port', 'Port for probes and metrics', '8093'),
+  valueFlag('admin-bind-address', 'Address for administration', '127.0.0.1'),
+  valueFlag('admin-server-port', 'Port for administration', '8094'),
+  booleanFlag('enable-profiling', 'Serve /debug/pprof on the admin port'),
+  booleanFlag('enable-contention-profiling', 'Taken; there are no locks to profile'),
+  valueFlag('agent-id', 'Name of this agent (default: PROXY_AGENT_ID, else a new UUID)', ''),
+  valueFlag('agent-identifiers', 'What it can reach: host=a&ipv4=10.0.0.1&default-route=true', ''),
+  valueFlag('sync-interval', 'Time between looks for more servers', '1s'),
+  valueFlag('sync-interval-cap', 'Where waits after failures and duplicates end to grow', '3s'),
+  valueFlag('probe-interval', 'Taken; a lost server is noticed at once', '1s'),
+  booleanFlag('upstream-protocol-only', "Speaks upstream's protocol also with servers that know the native one"),
+  booleanFlag('sync-forever', 'Goes on looking for servers when it has enough'),
+  valueFlag('keepalive-time', 'Taken; a server is pinged each 35s', '35s'),
+  valueFlag('service-account-token-path', 'Token that is shown to the server', ''),
+  booleanFlag('warn-on-channel-limit', 'Taken and without effect'),
+  valueFlag('xfr-channel-size', 'Packets of 32 KiB that may wait for one slow target, 4 MiB at least', '150'),
+  booleanFlag('count-server-leases', 'Count and find servers by their leases'),
+  valueFlag('lease-namespace', 'Namespace of the leases', 'kube-system'),
+  valueFlag('lease-label', 'Deprecated: --lease-label-selector', ''),
+  valueFlag(
+    'lease-label-selector',
+    'Which leases are of servers; empty: all of the namespace',
+    'k8s-app=konnectivity-server',
+  ),
+  valueFlag('server-count-source', 'Where the number of servers comes from: default or max', 'default'),
+  valueFlag('kubeconfig', 'For the leases (default: in-cluster)', ''),
+  valueFlag('kube-api-content-type', 'Taken and without effect', 'application/vnd.kubernetes.protobuf'),
+  ...klogOptions,
+];
