@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import { type Metrics, metricsContentType } from '../../lib/metrics.ts';
 import type { Dial } from '../../stream/dial.ts';
 import { nativeProtocol } from '../native/native-protocol.ts';
+import { SlowReaders } from '../native/slow-readers.ts';
 import { listenPlain, type PlainHandler } from '../plain-listener.ts';
 import { QueueBudget } from '../queue-budget.ts';
 import type { AgentUser } from './agent-peer.ts';
@@ -71,19 +72,33 @@ export async function listenKonnectivity(
   const serverMetrics = new ServerMetrics(metrics);
   const registry = new BackendRegistry(config.strategies ?? ['default']);
   const budget = new QueueBudget(config.queues);
+  const { serverId, serverCount = 1 } = config;
   const dialTimeoutMs = config.dialTimeoutMs || 60_000;
   let draining = false;
-  const peers = config.peers && opened.use(new Peers(config.peers, { serverId: config.serverId, metrics, log }));
+  const slowReaders = new SlowReaders(budget, {
+    onStalled: (stalled) => {
+      serverMetrics.stalledConnections.inc();
+      const { address: target, queuedBytes } = stalled;
+      log.warn('Connection closed: its reader is far behind another server', { address: target, queuedBytes });
+    },
+  });
+  const common = { serverId, slowReaders, log };
+  const peers = config.peers && opened.use(new Peers(config.peers, { ...common, metrics }));
   const dialer = { registry, metrics: serverMetrics, log, dialTimeoutMs, draining: () => draining };
   const dial = tunnelDialer({ ...dialer, forward: peers && ((forwarded) => peers.dial(forwarded)) });
   const names = config.peers?.credentials().names ?? [];
-  const forPeers = config.peers && peerService({ serverId: config.serverId, names, dial: tunnelDialer(dialer), log });
+  const forPeers = config.peers && peerService({ ...common, names, dial: tunnelDialer(dialer) });
 
-  const { serverId, serverCount = 1 } = config;
   const { nodeAddresses } = config;
   const claimRules = config.trustIdentifiers ? undefined : nodeAddresses ? { nodeAddresses } : {};
-  const common = { serverId, serverCount, registry, budget, metrics: serverMetrics, log };
-  const service = new AgentService({ ...common, tokens: config.agents?.tokens, claimRules });
+  const service = new AgentService({
+    ...dialer,
+    serverId,
+    serverCount,
+    budget,
+    tokens: config.agents?.tokens,
+    claimRules,
+  });
   opened.defer(() => service.close());
   const agents =
     config.agents &&

@@ -3,6 +3,7 @@ import http2, { type ClientHttp2Session, type IncomingHttpHeaders } from 'node:h
 import tls from 'node:tls';
 import { formatServerAddress, type ServerAddress } from '../leases/lease-validity.ts';
 import { NativeConnection } from '../native/native-connection.ts';
+import type { SlowReaders } from '../native/slow-readers.ts';
 import { pingRegularly } from '../ping.ts';
 import { sessionOptions, sessionWindowBytes } from '../session-settings.ts';
 import type { TunnelStream } from '../tunnel-stream.ts';
@@ -23,6 +24,7 @@ export interface PeerCredentials {
 export interface PeerLinkOptions {
   readonly address: ServerAddress;
   readonly serverId: string;
+  readonly slowReaders: SlowReaders;
   /** Read at each connect. */
   readonly credentials: () => PeerCredentials;
 }
@@ -89,6 +91,7 @@ export class PeerLink implements Disposable {
     return new NativeConnection(stream, {
       connectId: ++this.#lastId,
       address,
+      slowReaders: this.#options.slowReaders,
       loss: () => (session.destroyed ? new Error(`the connection to server ${this.#place} was lost`) : undefined),
       onClose: () => {},
     });

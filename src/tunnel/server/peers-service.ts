@@ -2,6 +2,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import { NativeConnection } from '../native/native-connection.ts';
+import type { SlowReaders } from '../native/slow-readers.ts';
 import { splice } from '../splice.ts';
 import { DialError } from './dial-error.ts';
 import type { TunnelDialer } from './dialer.ts';
@@ -15,6 +16,7 @@ export interface PeerServiceOptions {
   readonly names: readonly string[];
   /** Through this server's own agents alone. */
   readonly dial: TunnelDialer;
+  readonly slowReaders: SlowReaders;
   readonly log: Logger;
 }
 
@@ -25,7 +27,7 @@ export interface PeerService {
 }
 
 /** Serves the dials of other servers, see `peers-protocol.ts`. */
-export function peerService({ serverId, names, dial, log }: PeerServiceOptions): PeerService {
+export function peerService({ serverId, names, dial, slowReaders, log }: PeerServiceOptions): PeerService {
   let lastId = 0n;
   let connections = 0;
 
@@ -67,7 +69,7 @@ export function peerService({ serverId, names, dial, log }: PeerServiceOptions):
       const onClose = () => {};
       const loss = () =>
         stream.session?.destroyed === false ? undefined : new Error(`the connection to server ${peer} was lost`);
-      await splice(new NativeConnection(stream, { connectId: ++lastId, address, loss, onClose }), tunnel);
+      await splice(new NativeConnection(stream, { connectId: ++lastId, address, slowReaders, loss, onClose }), tunnel);
       connections--;
     } catch (error) {
       stream.off('close', abandon);

@@ -1,6 +1,7 @@
 import type { Logger } from '../../lib/log.ts';
 import type { Counter, Metrics } from '../../lib/metrics.ts';
 import { formatServerAddress, type ServerAddress } from '../leases/lease-validity.ts';
+import type { SlowReaders } from '../native/slow-readers.ts';
 import type { TunnelStream } from '../tunnel-stream.ts';
 import type { TunnelDial } from './dialer.ts';
 import { type PeerCredentials, PeerLink, PeerUnavailable } from './peers-link.ts';
@@ -15,6 +16,7 @@ export interface PeersConfig {
 
 export interface PeersOptions {
   readonly serverId: string;
+  readonly slowReaders: SlowReaders;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -75,10 +77,10 @@ export class Peers implements Disposable {
       this.#links.delete(key);
       link.retire(); // a server that drains deletes its lease first
     }
-    const { serverId } = this.#options;
+    const { serverId, slowReaders } = this.#options;
     for (const [key, address] of addresses) {
       if (this.#links.has(key)) continue;
-      this.#links.set(key, new PeerLink({ address, serverId, credentials: this.#config.credentials }));
+      this.#links.set(key, new PeerLink({ address, serverId, slowReaders, credentials: this.#config.credentials }));
     }
     return [...this.#links.values()];
   }
