@@ -38,6 +38,11 @@ export class QueueBudget {
     else this.#holders.delete(holder);
   }
 
+  /** Who holds most, while all together hold more than they may. */
+  get excessive(): QueueHolder | undefined {
+    return this.#queued > this.totalBytes ? this.#largest() : undefined;
+  }
+
   /** Whether `holder` may not take more: by its own bound or, where it is the largest one, by the total. */
   isFull(holder: QueueHolder): boolean {
     if (holder.queuedBytes > this.connectionBytes) return true;

@@ -1,4 +1,6 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { endTransport } from '../stream/end-transport.ts';
 import type { TunnelStream } from './tunnel-stream.ts';
 
@@ -10,8 +12,12 @@ const stallMs = 60_000;
 const maxDroppedBytes = 32 * 1024 * 1024;
 
 export interface SpliceOptions {
+  /** Hears how long the socket kept each piece from the tunnel waiting. */
+  readonly onWritten?: (seconds: number) => void;
   /** The socket gets nothing for so long, unless it speaks first. @default 0 */
   readonly settleMs?: number;
+  /** Tells the other end of the tunnel, where the protocol can, that the socket broke: who sees it must not take it for an end. @default false */
+  readonly propagateReset?: boolean;
 }
 
 /**
@@ -37,6 +43,7 @@ export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOpti
     settling = undefined;
     tunnel.resume();
   };
+  let blockedMs: number | undefined;
   let settling = options.settleMs ? setTimeout(speak, options.settleMs) : undefined;
 
   socket.on('data', (chunk: Buffer) => {
@@ -50,7 +57,10 @@ export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOpti
     tunnel.end();
   });
   // A socket that breaks gives nothing more; what it gave before is still on its way.
-  socket.on('error', () => tunnel.close());
+  socket.on('error', () => {
+    if (options.propagateReset) tunnel.reset();
+    else tunnel.close();
+  });
   socket.on('close', () => {
     tunnel.close();
     speak();
@@ -59,10 +69,17 @@ export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOpti
 
   tunnel.on('data', (chunk: Buffer) => {
     if (!socket.writable) return;
-    if (!socket.write(chunk)) tunnel.pause();
+    if (socket.write(chunk)) {
+      options.onWritten?.(0);
+      return;
+    }
+    tunnel.pause();
+    blockedMs ??= performance.now();
   });
   if (settling) tunnel.pause();
   socket.on('drain', () => {
+    if (blockedMs !== undefined) options.onWritten?.((performance.now() - blockedMs) / 1000);
+    blockedMs = undefined;
     if (!settling) tunnel.resume();
   });
   tunnel.on('end', () => {
@@ -72,10 +89,11 @@ export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOpti
   tunnel.on('peerClose', () => {
     if (tunnel.readableEnded) endSocket();
   });
+  // Who took all that came must not mistake the cut for an end.
   tunnel.on('error', () => {
-    // Who did not take what came so far must not mistake the cut for an end.
-    if (socket.writableNeedDrain) socket.destroy();
-    else endSocket();
+    if (ending) return;
+    ending = true;
+    breakOff(socket);
   });
   tunnel.on('close', () => {
     endSocket();
@@ -90,4 +108,19 @@ export function splice(socket: Duplex, tunnel: TunnelStream, options: SpliceOpti
     if (socket.closed) onClose();
   }
   return closed.promise;
+}
+
+/** Delivers what was written and then breaks the connection, by a reset where it is plain TCP. */
+function breakOff(socket: Duplex): void {
+  const cut = () => {
+    clearTimeout(timer);
+    if (socket instanceof Socket && !(socket instanceof TLSSocket) && socket.remoteAddress) socket.resetAndDestroy();
+    else socket.destroy();
+  };
+  const timer = setTimeout(cut, stallMs).unref();
+  socket.once('close', () => clearTimeout(timer));
+  socket.resume(); // nobody is left to read it
+  if (socket.destroyed || socket.writableFinished) cut();
+  else if (socket.writableEnded) socket.once('finish', cut);
+  else socket.write('', cut);
 }

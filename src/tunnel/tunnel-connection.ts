@@ -103,6 +103,11 @@ export class TunnelConnection extends Duplex implements TunnelStream, QueueHolde
     if (!this.writableFinished && !this.#flushTimer) this.#watchFlush();
   }
 
+  /** Upstream's protocol cannot tell a reset from an end. */
+  reset(): void {
+    this.close();
+  }
+
   receiveData(data: Buffer): void {
     if (this.#incomingEnded || this.destroyed) return;
     if (data.length === 0) return;

@@ -15,4 +15,6 @@ export interface TunnelStream extends Duplex {
   readonly closedByPeer: boolean;
   /** Delivers what was written, then closes both directions. What still comes in may be read until the stream ends. */
   close(): void;
+  /** As {@link close}, but tells the peer, where the protocol can, that the connection broke and did not end. */
+  reset(): void;
 }

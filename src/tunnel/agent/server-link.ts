@@ -10,13 +10,17 @@ import { resolveAddress } from './resolve-address.ts';
 import { ServerConnection } from './server-connection.ts';
 
 /** Connects to a server, which chooses the protocol: the native one where it knows it, upstream's otherwise. @throws where it does not come to that */
-export async function openServerLink(config: AgentConfig, signal: AbortSignal): Promise<ServerLink> {
+export async function openServerLink(
+  config: AgentConfig,
+  signal: AbortSignal,
+  isConnected: (serverId: string) => boolean = () => false,
+): Promise<ServerLink> {
   const token = await config.readToken?.();
   const deadline = AbortSignal.timeout(handshakeTimeoutMs);
   const socket = await connectTls(config, signal, deadline);
   if (socket.alpnProtocol === nativeProtocol) {
     const { agentId, identifiers = '' } = config;
-    return serveTunnel(socket, { agentId, identifiers, token, signal, deadline });
+    return serveTunnel(socket, { agentId, identifiers, token, isConnected, signal, deadline });
   }
   const link = await openGrpcLink(socket, { config, token, signal, deadline });
   return {

@@ -1,11 +1,13 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
+import { encodeGrpcMessage } from '../../wire/grpc.ts';
 import { handshakeTimeoutMs } from '../session-settings.ts';
 import {
   helloPath,
   nativeSessionOptions,
   nativeSessionWindowBytes,
   nativeVersion,
+  refusedLine,
   versionHeader,
 } from './native-protocol.ts';
 import { watchPeer } from './watch-peer.ts';
@@ -23,11 +25,21 @@ export interface GreetedAgent {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** Tells an agent why it is not let in, and ends. */
+export function refuseAgent({ session, hello }: GreetedAgent, message: string): void {
+  hello.on('error', () => {}); // it may be gone already
+  if (hello.writable) hello.end(`${refusedLine} ${encodeGrpcMessage(message.slice(0, maxReasonLength))}\n`, 'latin1');
+  setTimeout(() => session.destroy(), refuseMs).unref();
+}
+
 /** The agent is connected to this server already, and said so. */
 export class DuplicateAgentError extends Error {
   override readonly name = 'DuplicateAgentError';
 }
 
+const maxReasonLength = 1000;
+/** How long the refusal may take. */
+const refuseMs = 1000;
 const quietMs = 5_000;
 const deadMs = 9_000;
 

@@ -1,6 +1,8 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import type { Logger } from '../../lib/log.ts';
 import { decodeGrpcMessage } from '../../wire/grpc.ts';
 import type { AgentIdentifiers } from '../agent-identifiers.ts';
+import type { QueueBudget } from '../queue-budget.ts';
 import { DialError } from '../server/dial-error.ts';
 import type { ServerMetrics } from '../server/server-metrics.ts';
 import type { BackendDial, TunnelBackend } from '../server/tunnel-backend.ts';
@@ -8,13 +10,16 @@ import type { TunnelStream } from '../tunnel-stream.ts';
 import type { GreetedAgent } from './accept-tunnel.ts';
 import { ControlChannel } from './control-channel.ts';
 import { NativeConnection } from './native-connection.ts';
-import { errorHeader, maxConnections } from './native-protocol.ts';
+import { drainingLine, drainLine, errorHeader, maxConnections, welcomeLine } from './native-protocol.ts';
+import { SlowReaders } from './slow-readers.ts';
 
 export interface NativeBackendOptions {
   readonly agentId: string;
   readonly identifiers: AgentIdentifiers;
   readonly nodeName: string | undefined;
+  readonly budget: QueueBudget;
   readonly metrics: ServerMetrics;
+  readonly log: Logger;
   /** The tunnel is over: called once. */
   readonly onEnd: (backend: TunnelBackend, error: Error | undefined) => void;
   /** The agent asked to be spared new dials. */
@@ -34,6 +39,7 @@ export class NativeBackend implements TunnelBackend {
   readonly #metrics: ServerMetrics;
   readonly #session: ClientHttp2Session;
   readonly #control: ControlChannel;
+  readonly #slowReaders: SlowReaders;
   readonly #connections = new Set<NativeConnection>();
   #dials = 0;
   #lastConnectId = 0n;
@@ -46,10 +52,18 @@ export class NativeBackend implements TunnelBackend {
     this.nodeName = options.nodeName;
     this.#metrics = options.metrics;
     this.#session = session;
+    this.#slowReaders = new SlowReaders(options.budget, {
+      onStalled: ({ address, queuedBytes }) => {
+        options.metrics.stalledConnections.inc();
+        const fields = { agentId: options.agentId, address, queuedBytes };
+        options.log.warn('Connection closed: its client is far behind and too much waits in memory', fields);
+      },
+    });
     let cause: Error | undefined;
-    this.#control = new ControlChannel(hello, {
+    this.#control = new ControlChannel(hello);
+    this.#control.listen({
       onLine: (line) => {
-        if (line !== 'DRAIN' || this.#draining) return;
+        if (line !== drainLine || this.#draining) return;
         this.#draining = true;
         options.onDrain(this);
       },
@@ -65,6 +79,7 @@ export class NativeBackend implements TunnelBackend {
       this.#over = true;
       options.onEnd(this, cause);
     };
+    this.#control.send(welcomeLine);
     if (session.destroyed) process.nextTick(end);
     else session.once('close', end);
   }
@@ -126,7 +141,7 @@ export class NativeBackend implements TunnelBackend {
 
   /** Tells the agent that this server will end soon. */
   announceDraining(): void {
-    this.#control.send('DRAINING');
+    this.#control.send(drainingLine);
   }
 
   retire(): void {
@@ -149,6 +164,7 @@ export class NativeBackend implements TunnelBackend {
     const connection = new NativeConnection(stream, {
       connectId: ++this.#lastConnectId,
       address,
+      slowReaders: this.#slowReaders,
       loss: () =>
         this.#over || this.#session.destroyed ? new Error(`the tunnel of agent ${this.agentId} was lost`) : undefined,
       onClose: () => {

@@ -1,52 +1,69 @@
 import { constants, type Http2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
+import type { QueueHolder } from '../queue-budget.ts';
 import type { TunnelStream } from '../tunnel-stream.ts';
+import type { SlowReaders } from './slow-readers.ts';
 
 export interface NativeConnectionOptions {
   readonly connectId: bigint;
   /** `host:port`, for people. */
   readonly address: string;
+  readonly slowReaders: SlowReaders;
   /** Why the tunnel is over, where it is. */
   readonly loss: () => Error | undefined;
-  /** Called once, when nothing more is sent or expected. */
+  /** Called once, when nothing more is read or written. */
   readonly onClose: (connection: NativeConnection) => void;
 }
 
+/** What waits in each direction beside the stream's own window; a pause costs a turn, not a round trip. */
+const bufferBytes = 64 * 1024;
 /** While bytes are still to be delivered before a close, some must move within this time. */
 const flushStallMs = 60_000;
 
-/** One tunnelled connection on an HTTP/2 stream of its own, at either end: see `native-protocol.ts` for its ways to end. */
-export class NativeConnection extends Duplex implements TunnelStream {
+const { NGHTTP2_NO_ERROR: noError, NGHTTP2_CANCEL: cancel, NGHTTP2_CONNECT_ERROR: connectError } = constants;
+
+/**
+ * One tunnelled connection on an HTTP/2 stream of its own, at either end: see `native-protocol.ts` for its ways to end. This file is the state
+ * machine of a connection and for that reason longer than most.
+ */
+export class NativeConnection extends Duplex implements TunnelStream, QueueHolder {
   readonly connectId: bigint;
   readonly address: string;
   readonly openedMs = performance.now();
   readonly #stream: Http2Stream;
   readonly #options: NativeConnectionOptions;
-  #waiting: (() => void) | undefined;
+  readonly #onFlushed = () => {
+    this.#unflushed--;
+    this.#sendReset();
+  };
+  #unflushed = 0;
+  /** Calls back whoever wrote more than the stream takes now. */
+  #writer: (() => void) | undefined;
+  /** Why it fails once all that was received is read. */
+  #breakage: Error | undefined;
   #ended = false;
-  #closing = false;
-  #closed = false;
+  #closing: 'closed' | 'reset' | undefined;
+  #closedByPeer = false;
   #flushTimer: NodeJS.Timeout | undefined;
 
+  /** `stream` must have been answered, and nobody have read from it. */
   constructor(stream: Http2Stream, options: NativeConnectionOptions) {
-    super({ allowHalfOpen: true, readableHighWaterMark: 64 * 1024, writableHighWaterMark: 64 * 1024 });
+    super({ allowHalfOpen: true, readableHighWaterMark: bufferBytes, writableHighWaterMark: bufferBytes });
     this.connectId = options.connectId;
     this.address = options.address;
     this.#stream = stream;
     this.#options = options;
-    stream.on('data', (chunk: Buffer) => {
-      if (!this.destroyed && !this.push(chunk)) stream.pause();
-    });
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.pause();
     stream.on('end', () => {
       this.#ended = true;
       if (!this.destroyed) this.push(null);
     });
-    stream.on('drain', () => this.#release());
+    stream.on('drain', () => this.#callWriter());
     stream.on('aborted', () => this.#peerClosed());
     stream.on('error', () => {}); // told by 'close'
     stream.once('close', () => this.#streamClosed());
-    if (stream.destroyed) process.nextTick(() => this.#streamClosed());
+    if (stream.closed && stream.destroyed) process.nextTick(() => this.#streamClosed());
   }
 
   get closeError(): string {
@@ -54,25 +71,35 @@ export class NativeConnection extends Duplex implements TunnelStream {
   }
 
   get closedByPeer(): boolean {
-    return this.#closed;
+    return this.#closedByPeer;
+  }
+
+  get queuedBytes(): number {
+    return this.destroyed ? 0 : this.readableLength + this.#stream.readableLength;
   }
 
   close(): void {
-    if (this.#closing || this.destroyed) return;
-    this.#closing = true;
-    if (!this.writableEnded) this.end();
-    else if (this.writableFinished) this.#stream.close();
-    if (!this.writableFinished) this.#watchFlush();
+    this.#close('closed');
+  }
+
+  reset(): void {
+    this.#close('reset');
   }
 
   override _read(): void {
     this.#stream.resume();
   }
 
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    if (this.#breakage) this.#failWhenRead(this.#breakage);
+    return chunk;
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     // After a close there is nobody to send to: what is written then is dropped, as a socket's peer would drop it.
-    if (!this.#stream.writable || this.#stream.write(chunk)) done();
-    else this.#waiting = done;
+    if (!this.#stream.writable || this.#send(chunk)) done();
+    else this.#writer = done;
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
@@ -82,33 +109,66 @@ export class NativeConnection extends Duplex implements TunnelStream {
     }
     let room = true;
     this.#stream.cork();
-    for (const { chunk } of chunks) room = this.#stream.write(chunk);
+    for (const { chunk } of chunks) room = this.#send(chunk);
     this.#stream.uncork();
     if (room) done();
-    else this.#waiting = done;
+    else this.#writer = done;
   }
 
   override _final(done: () => void): void {
+    if (this.#closing === 'reset') {
+      done();
+      this.#sendReset();
+      return;
+    }
     this.#endStream(() => {
       done();
-      if (this.#closing) this.#stream.close();
+      if (this.#closing) this.#stream.close(noError);
     });
   }
 
   /** Without an error, what was handed to the stream is still delivered, as a socket's is. */
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const stream = this.#stream;
+    this.#options.slowReaders.delete(this);
     if (!stream.destroyed) {
       stream.resume();
-      if (error) stream.close(constants.NGHTTP2_CANCEL);
-      else if (!this.#ended || !this.writableFinished) {
-        this.#endStream(() => stream.close());
+      if (error) stream.close(cancel);
+      else if (this.#closing !== 'reset' && !(this.#ended && this.writableFinished)) {
+        this.#closing = 'closed';
+        this.#endStream(() => stream.close(noError));
         if (!stream.writableFinished) this.#watchFlush();
       }
     }
-    this.#release();
+    this.#callWriter();
     this.#options.onClose(this);
     done(error);
+  }
+
+  #close(how: 'closed' | 'reset'): void {
+    if (this.#closing || this.destroyed) return;
+    this.#closing = how;
+    if (!this.writableEnded) this.end();
+    else if (how === 'reset') this.#sendReset();
+    else if (this.writableFinished) this.#stream.close(noError);
+    if (!this.#stream.destroyed) this.#watchFlush();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.destroyed || this.push(chunk)) return;
+    this.#stream.pause();
+    this.#options.slowReaders.add(this);
+  }
+
+  #send(chunk: Buffer): boolean {
+    this.#unflushed++;
+    return this.#stream.write(chunk, this.#onFlushed);
+  }
+
+  /** A reset goes out behind all bytes. */
+  #sendReset(): void {
+    const written = this.writableLength === 0 && this.#unflushed === 0;
+    if (this.#closing === 'reset' && written) this.#stream.close(connectError);
   }
 
   #endStream(then: () => void): void {
@@ -117,35 +177,52 @@ export class NativeConnection extends Duplex implements TunnelStream {
     else stream.end(then);
   }
 
-  #release(): void {
-    const done = this.#waiting;
-    this.#waiting = undefined;
+  #callWriter(): void {
+    const done = this.#writer;
+    this.#writer = undefined;
     done?.();
   }
 
   #peerClosed(): void {
-    if (this.#closed || this.#closing || this.destroyed) return;
-    this.#closed = true;
+    if (this.#closedByPeer || this.#closing || this.destroyed) return;
+    this.#closedByPeer = true;
     this.emit('peerClose');
   }
 
   #streamClosed(): void {
     clearInterval(this.#flushTimer);
-    this.#release();
+    this.#callWriter();
+    if (this.destroyed) return;
     const { rstCode } = this.#stream;
     const loss = this.#options.loss();
-    if (this.#ended && rstCode === constants.NGHTTP2_NO_ERROR) this.#peerClosed();
-    else this.destroy(loss ?? new Error(`the connection to ${this.address} was reset in the tunnel`));
+    if (this.#ended && rstCode !== cancel) {
+      this.#peerClosed();
+      return;
+    }
+    const reset = Object.assign(new Error(`the connection to ${this.address} was reset`), { code: 'ECONNRESET' });
+    if (rstCode === cancel && !loss) {
+      this.destroy(reset);
+      return;
+    }
+    // A stream that is destroyed still gives what it had received.
+    const rest = this.#stream.read() as Buffer | null;
+    if (rest) this.push(rest);
+    this.#breakage = loss ?? reset;
+    this.#failWhenRead(this.#breakage);
+  }
+
+  #failWhenRead(error: Error): void {
+    if (this.readableLength === 0) process.nextTick(() => this.destroy(error));
   }
 
   #watchFlush(): void {
-    if (this.#flushTimer || this.#stream.destroyed) return;
+    if (this.#flushTimer) return;
     let before = -1;
     this.#flushTimer = setInterval(() => {
       const left = this.writableLength + this.#stream.writableLength;
       if (left === before) {
+        this.#stream.close(cancel);
         this.destroy(new Error(`none of the last ${left} bytes for ${this.address} was taken`));
-        this.#stream.close(constants.NGHTTP2_CANCEL);
       }
       before = left;
     }, flushStallMs).unref();

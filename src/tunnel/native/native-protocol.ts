@@ -4,15 +4,21 @@
  *
  * - The first stream is `POST /tunnel` from the tunnel server with `serverid`, `servercount` and `fairlead-version`. The agent answers 200 with
  *   `agentid`, `agentidentifiers` and, where it has a token, `authorization`; or 409 where it has a connection to that server already. Both bodies
- *   stay open and carry lines: `DRAIN` from the agent, `DRAINING` from the server. The end of it is the end of the tunnel.
+ *   stay open and carry lines. From the server: `WELCOME` first, or `REFUSED` and the percent-encoded reason; `DRAINING` when it will end soon.
+ *   From the agent: `DRAIN`. The end of this stream is the end of the tunnel.
  * - Each tunnelled connection is a `CONNECT` stream, `:authority` its target. The agent answers 200 when it is connected, and otherwise a status
  *   with the reason in `fairlead-error`, percent-encoded.
- * - `END_STREAM` ends one direction. `RST_STREAM` with NO_ERROR closes both, behind what was sent before; with any other code it drops what is on its way.
+ * - `END_STREAM` ends one direction. `RST_STREAM` closes both: with NO_ERROR behind what was sent before, with CONNECT_ERROR likewise but
+ *   because the connection broke, with any other code at once.
  */
 export const nativeProtocol = 'fairlead-tunnel/1';
 
 export const nativeVersion = '1';
 export const helloPath = '/tunnel';
+export const welcomeLine = 'WELCOME';
+export const refusedLine = 'REFUSED';
+export const drainLine = 'DRAIN';
+export const drainingLine = 'DRAINING';
 export const errorHeader = 'fairlead-error';
 export const versionHeader = 'fairlead-version';
 

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import { type AgentIdentifiers, parseAgentIdentifiers } from '../agent-identifiers.ts';
 import { extensionsHeader, formatExtensions, parseExtensions } from '../extensions.ts';
-import { acceptTunnel, DuplicateAgentError } from '../native/accept-tunnel.ts';
+import { acceptTunnel, DuplicateAgentError, refuseAgent } from '../native/accept-tunnel.ts';
 import { NativeBackend } from '../native/native-backend.ts';
 import type { QueueBudget } from '../queue-budget.ts';
 import { type AgentTokens, authenticateAgent } from './agent-authentication.ts';
@@ -92,19 +92,18 @@ export class AgentService {
   async #greet(socket: TLSSocket, peer: AgentPeer): Promise<void> {
     if (socket.getProtocol() !== 'TLSv1.3')
       throw new Error(`the native tunnel needs TLS 1.3, not ${socket.getProtocol()}`);
-    const { serverId, serverCount, metrics } = this.#options;
+    const { serverId, serverCount, budget, metrics, log } = this.#options;
     socket.setNoDelay(true);
     const greeted = await acceptTunnel(socket, { serverId, serverCount });
     try {
       const claims = await this.#check(greeted.headers, peer);
       const events = this.#events(claims);
       this.#add(
-        new NativeBackend(greeted, { ...claims, ...events, nodeName: peer.nodeName, metrics }),
+        new NativeBackend(greeted, { ...claims, ...events, nodeName: peer.nodeName, budget, metrics, log }),
         greeted.headers,
       );
     } catch (error) {
-      this.#rejected(greeted.headers, error);
-      greeted.session.destroy();
+      refuseAgent(greeted, this.#rejected(greeted.headers, error));
     }
   }
 
