@@ -16,6 +16,8 @@ export interface IslandStart {
   readonly gateway: string;
   /** Where the island listens in the API server's place. */
   readonly apiServerPlaces: readonly { readonly host: string; readonly port: number }[];
+  /** Where Services have their addresses: IPv4 ranges. */
+  readonly serviceRanges: readonly string[];
   readonly bootstrap?: string;
   /** Whom kube-proxy trusts, and who it is. */
   readonly proxy: { readonly ca: string; readonly certificate: ClientCertificate };

@@ -35,8 +35,14 @@ export class RunningIsland {
     await using parts = new AsyncDisposableStack();
     const places = start.apiServerPlaces.map(({ host }) => host);
     const addresses = [...new Set([start.address, ...places.filter((host) => !isLoopback(host))])];
-    const commands = addresses.map((address) => `addr add ${address}/32 dev lo`);
-    await runIp(commands, { signal });
+    await runIp(
+      [
+        ...addresses.map((address) => `addr add ${address}/32 dev lo`),
+        // What the island itself sends to a Service needs some way to go before a rule can change where.
+        ...start.serviceRanges.map((range) => `route add ${range} dev lo src ${start.address}`),
+      ],
+      { signal },
+    );
     // An API server that is known by a loopback address is reached by rules for Services nevertheless.
     if (places.some(isLoopback)) await writeFile('/proc/sys/net/ipv4/conf/all/route_localnet', '1');
     for (const listen of start.apiServerPlaces) {

@@ -30,6 +30,8 @@ export interface IslandNodeConfig {
   readonly labels?: Readonly<Record<string, string>>;
   /** @default the Node's `spec.podCIDR` */
   readonly podCidr?: string;
+  /** As the API server has it. @default '10.96.0.0/12' */
+  readonly serviceClusterIpRange?: string;
   /** The longest a pod may take to end on disposal. @default 5000 */
   readonly shutdownGraceMs?: number;
   /** Whether debug lines of the island are wanted. @default false */
@@ -99,6 +101,7 @@ export async function startIslandNode(
     gateway: gateway.path,
     apiServerPlaces: distinct([placeOf(server), ...servicePlaces]),
     proxy: { ca: controlPlane.pki.cluster.certificatePem, certificate: toClientCertificate(proxyCertificate.current) },
+    serviceRanges: serviceRangesOf(config),
     runtime: config.runtime ?? 'process',
     images: config.images ?? {},
     labels: config.labels ?? {},
@@ -131,6 +134,12 @@ async function untilListening(island: IslandProcess, signal: AbortSignal): Promi
   } finally {
     signal.removeEventListener('abort', abort);
   }
+}
+
+/** One range, or one of each family. */
+function serviceRangesOf({ serviceClusterIpRange = '10.96.0.0/12' }: IslandNodeConfig): string[] {
+  const ranges = serviceClusterIpRange.split(',').map((range) => range.trim());
+  return ranges.filter((range) => !range.includes(':'));
 }
 
 function placeOf(server: string): ApiServerPlace {

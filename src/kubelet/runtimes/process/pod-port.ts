@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { RuntimeError } from '../runtime.ts';
+import { openNamespaceSocket } from './namespace-socket.ts';
 
 export interface PodPortRequest {
   /** The pod's address. */
@@ -8,6 +9,8 @@ export interface PodPortRequest {
   readonly port: number;
   /** The pod's processes, by their numbers on the host. */
   readonly processes: () => Promise<readonly number[]>;
+  /** The pod's own. @default it shares the agent's network */
+  readonly networkNamespace?: string;
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +32,9 @@ const loopbackV6 = '00000000000000000000000001000000';
  * pod's processes: otherwise a forwarded port would open whatever runs on the host.
  * @throws {RuntimeError} `NotFound`
  */
-export async function openPodPort({ ip, port, processes, signal }: PodPortRequest): Promise<Socket> {
+export async function openPodPort(request: PodPortRequest): Promise<Socket> {
+  const { ip, port, processes, networkNamespace, signal } = request;
+  if (networkNamespace !== undefined) return openOwnPort({ ...request, networkNamespace });
   const listeners = await readListeners(port);
   // Where the kernel does not say who listens, only the pod's address is tried.
   if (!listeners || listeners.some(({ address }) => address === formatV4(ip))) return dialPort(ip, port, signal);
@@ -53,10 +58,24 @@ export async function openPodPort({ ip, port, processes, signal }: PodPortReques
   );
 }
 
-/** `undefined` elsewhere than on Linux. */
-async function readListeners(port: number): Promise<Listener[] | undefined> {
+/** The same in a pod with a network of its own, whose every listener is the pod's. */
+async function openOwnPort(request: PodPortRequest & { readonly networkNamespace: string }): Promise<Socket> {
+  const { ip, port, processes, networkNamespace, signal } = request;
+  const [pid] = await processes();
+  const listeners = pid === undefined ? [] : ((await readListeners(port, `/proc/${pid}/net`)) ?? []);
+  const has = (...addresses: string[]) => listeners.some(({ address }) => addresses.includes(address));
+  if (has(anyV4, anyV6, formatV4(ip))) return dialPort(ip, port, signal);
+  const host = has(loopbackV4) ? '127.0.0.1' : has(loopbackV6) ? '::1' : undefined;
+  if (host === undefined) {
+    throw new RuntimeError('NotFound', `connection refused: nothing in the pod listens on port ${port}`);
+  }
+  return openNamespaceSocket({ networkNamespace, host, port, signal });
+}
+
+/** Who listens on `port` in the namespace that `directory` shows. `undefined` elsewhere than on Linux. */
+async function readListeners(port: number, directory = '/proc/net'): Promise<Listener[] | undefined> {
   const tables = await Promise.all(
-    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'utf8').catch(() => '')),
+    [`${directory}/tcp`, `${directory}/tcp6`].map((path) => readFile(path, 'utf8').catch(() => '')),
   );
   if (tables.every((table) => table === '')) return undefined;
   const wanted = port.toString(16).toUpperCase().padStart(4, '0');

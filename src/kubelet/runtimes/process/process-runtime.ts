@@ -260,7 +260,14 @@ class ProcessRuntime implements Runtime {
       const running = this.#of(sandboxId).filter(({ record }) => record.state.phase === 'running');
       return (await Promise.all(running.map((container) => container.processes()))).flat();
     };
-    return openPodPort({ ip: known.sandbox.ip, port, processes, signal });
+    const { networkNamespace } = known.config;
+    return openPodPort({
+      ip: known.sandbox.ip,
+      port,
+      processes,
+      signal,
+      ...(networkNamespace !== undefined && { networkNamespace }),
+    });
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {
