@@ -12,6 +12,7 @@ export class AgentMetrics {
   readonly stalledConnections: Counter<string>;
   readonly #serverFailures: Counter<string>;
   readonly #packets: Counter<string>;
+  readonly #streamErrors: Counter<string>;
 
   constructor(metrics: Metrics) {
     const gauge = (name: string, help: string) => metrics.gauge({ name: prefix + name, help });
@@ -43,6 +44,11 @@ export class AgentMetrics {
       'segment',
       'packet_type',
     ]);
+    this.#streamErrors = counter(
+      'stream_errors_total',
+      'Count of gRPC stream errors, by segment, grpc Code, packet type. (example: segment=from_agent, code=Code(0), packet_type=DIAL_REQ)',
+      ['segment', 'code', 'packet_type'],
+    );
     this.openServerConnections.set(0);
     this.openEndpointConnections.set(0);
   }
@@ -51,7 +57,9 @@ export class AgentMetrics {
     this.#packets.inc({ segment: direction === 'out' ? 'from_agent' : 'to_agent', packet_type: packetType });
   }
 
+  /** The stream of a server broke; what it would have sent is not known. */
   countServerFailure(): void {
+    this.#streamErrors.inc({ segment: 'to_agent', code: 'Unavailable', packet_type: 'Unknown' });
     this.#serverFailures.inc({ direction: 'from_server' });
   }
 }

@@ -68,7 +68,10 @@ export async function listenConnect(options: ConnectFrontendOptions): Promise<Ru
       socket.off('close', abandon);
       if (head.length > 0) socket.unshift(head);
       await new Promise<void>((resolve) => socket.write(established, () => resolve()));
-      await splice(socket, connection, { settleMs });
+      await splice(socket, connection, {
+        settleMs,
+        onWritten: (seconds) => metrics.frontendWriteDuration.observe(seconds),
+      });
     } catch (error) {
       socket.off('close', abandon);
       refuse(socket, error);

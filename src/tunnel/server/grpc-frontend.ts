@@ -118,7 +118,11 @@ class ProxyStream {
   /** Bytes from the target go out as fast as the client takes them; the end of them is `CLOSE_RSP`. */
   #forward(connection: TunnelStream): void {
     const { connectId } = connection;
-    const turn = () => void connection.resume();
+    let blockedMs = 0;
+    const turn = () => {
+      this.#metrics.frontendWriteDuration.observe((performance.now() - blockedMs) / 1000);
+      connection.resume();
+    };
     const timer = setTimeout(() => this.#startForwarding(), settleMs);
     let answered = false;
     const finish = (error: string) => {
@@ -138,8 +142,12 @@ class ProxyStream {
       clearTimeout(timer);
       connection.on('data', (chunk: Buffer) => {
         this.#packets.sendData(connectId, chunk);
-        if (this.#packets.writable || this.#packets.over) return;
+        if (this.#packets.writable || this.#packets.over) {
+          this.#metrics.frontendWriteDuration.observe(0);
+          return;
+        }
         connection.pause();
+        blockedMs = performance.now();
         this.#packets.whenWritable(turn);
       });
       connection.on('end', () => finish(connection.closeError));
