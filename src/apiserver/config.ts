@@ -50,6 +50,14 @@ export interface KubeletClientConfig {
   readonly timeoutMs?: number;
 }
 
+/** What `nodes/proxy`, `pods/proxy` and `services/proxy` may do. */
+export interface ProxyConfig {
+  /** Refuses connections that would be plain HTTP or would not verify the backend. `--proxy-strict`. @default false */
+  readonly strict?: boolean;
+  /** Verifies `https:` backends that have no annotation of their own. `--proxy-certificate-authority`. @default they are not verified, as upstream */
+  readonly certificateAuthorityPem?: string;
+}
+
 /** `--audit-*`. */
 export interface AuditConfig {
   /** The policy file's text. Nothing is audited without one. */
@@ -73,8 +81,11 @@ export interface ApiServerConfig {
   /** `--client-ca-file` */
   readonly clientCaPem?: string;
   readonly frontProxy?: FrontProxyConfig;
+  /** What the API server shows extension API servers: `--proxy-client-cert-file`, `--proxy-client-key-file`. */
+  readonly proxyClient?: KeyPairPem;
   readonly serviceAccounts: ServiceAccountConfig;
   readonly kubelet: KubeletClientConfig;
+  readonly proxy?: ProxyConfig;
 
   /** @default ['Node', 'RBAC'] */
   readonly authorizationModes?: readonly AuthorizationMode[];

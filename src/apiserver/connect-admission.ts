@@ -16,10 +16,13 @@ const optionFields: Readonly<
   PodExecOptions: { text: ['container'], flags: ['stdin', 'stdout', 'stderr', 'tty'], words: ['command'] },
   PodAttachOptions: { text: ['container'], flags: ['stdin', 'stdout', 'stderr', 'tty'] },
   PodPortForwardOptions: { numbers: ['ports'] },
+  NodeProxyOptions: {},
+  PodProxyOptions: {},
+  ServiceProxyOptions: {},
 };
 
 /**
- * Asks admission about a connection to a pod (operation CONNECT, with the options as the object). What only reads, such as `pods/log`,
+ * Asks admission about a connection to a pod, node or Service (operation CONNECT, with the options as the object). What only reads, such as `pods/log`,
  * is not asked about, as upstream.
  * @throws {ApiError} what a plugin refuses
  */
@@ -36,11 +39,19 @@ export async function admitConnect(plugins: readonly AdmissionPlugin[], context:
     name: info.name,
     user,
     dryRun: false,
-    object: parseConnectOptions(kind, exchange.query),
+    object: {
+      ...parseConnectOptions(kind, exchange.query),
+      ...(info.subresource === 'proxy' && { path: proxiedPath(info) }),
+    },
     oldObject: undefined,
     options: {},
     ...admissionContext(context),
   });
+}
+
+/** Of a proxied request it is the URL that says where it goes; a `path` in its query is the backend's. */
+function proxiedPath({ path, rest }: RequestContext['info']): string {
+  return `/${rest.join('/')}${rest.length > 0 && path.endsWith('/') ? '/' : ''}`;
 }
 
 /** The options object that a query stands for. */

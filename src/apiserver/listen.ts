@@ -14,6 +14,7 @@ import type { Store } from '../storage/store.ts';
 import type { Dial } from '../stream/dial.ts';
 import { createAdmission } from './admission/create-admission.ts';
 import { AgentConnections, type AgentEndpoint } from './agent-connections.ts';
+import { Aggregator } from './aggregation/aggregator.ts';
 import { createAuditor } from './audit/auditor.ts';
 import { authenticationOptions, checkAnonymous } from './authentication-options.ts';
 import { type BootstrapHook, ensureClusterObjects } from './bootstrap/cluster-objects.ts';
@@ -178,11 +179,13 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     writes: config.maxMutatingRequestsInflight ?? 200,
   });
   let address = '';
-  const openApi = new OpenApi();
+  const client = config.proxyClient;
+  const aggregator = parts.use(new Aggregator({ objects, internal, destinations, dial, client, clock, metrics, log }));
+  const openApi = new OpenApi(aggregator.catalog);
   const requestMetrics = new RequestMetrics();
   const paths: ReadonlyMap<string, ConnectHandler> = new Map<string, ConnectHandler>([
     ['/', indexHandler(() => paths.keys())],
-    ...discoveryHandlers(scheme, () => address),
+    ...discoveryHandlers(scheme, () => address, aggregator.catalog),
     ...healthHandlers(healthChecks({ feed, store, state })),
     ['/version', versionHandler],
     ['/version/', versionHandler],
@@ -195,19 +198,27 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       keys: tokens.keys,
     }),
   ]);
+  const auditor = parts.use(await createAuditor(config.audit ?? {}, { log, metrics, clock }));
+  const connects = parts.use(
+    connectHandlers({
+      config,
+      dial: dependencies.dial,
+      objects,
+      authorizer,
+      admit: (context) => admitConnect(plugins, context),
+      auditor,
+      metrics,
+      now: () => clock.now(),
+      reserved: destinations.reserved,
+      log,
+    }),
+  );
   const router = new Router({
     scheme,
     services,
     paths,
     reviews: reviewHandlers({ authenticator, authorizer, tokens, objects, refreshObjects, clock, serviceAccounts }),
-    connects: connectHandlers({
-      kubelet: config.kubelet,
-      dial: dependencies.dial,
-      objects,
-      authorizer,
-      admit: (context) => admitConnect(plugins, context),
-      log,
-    }),
+    connects: connects.handlers,
     subresources: new Map([
       ['scale', scaleHandlers],
       ['bindings', bindingHandlers],
@@ -216,7 +227,6 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     ]),
   });
   const longRunning = new LongRunning();
-  const auditor = parts.use(await createAuditor(config.audit ?? {}, { log, metrics, clock }));
   const pipeline = new Pipeline({
     authenticator,
     authorizer,
@@ -227,7 +237,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     isKnown: ({ group, version, resource }) => scheme.find(group, version, resource) !== undefined,
     clock,
     requestTimeoutMs: config.requestTimeoutMs ?? 60_000,
-    route: (context) => router.route(context),
+    route: (context) => aggregator.route(context) ?? router.route(context),
     log,
   });
 

@@ -25,7 +25,6 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   if (head === 0 || segments.length <= head) return nonResource(method, path);
   const group = root === 'api' ? '' : second;
   const version = segments[head - 1] ?? '';
-  if (segments.includes('')) return nonResource(method, path); // `//` names no resource, and must not be read as one
 
   let verb = verbs[method] ?? '';
   let parts = segments.slice(head);
@@ -44,6 +43,9 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     if (third !== undefined && !namespaceSubresources.has(third)) parts = parts.slice(2);
   }
   const [resource = '', name = '', subresource = '', ...rest] = parts;
+  // `//` names no resource, and must not be read as one; behind `proxy` the path is somebody else's
+  const own = subresource === 'proxy' ? segments.slice(0, segments.length - rest.length) : segments;
+  if (own.includes('')) return nonResource(method, path);
   const target = { group, version, resource, subresource, rest, namespace };
   if (name === '' && verb === 'get') {
     const list = isTrue(query.get('watch')) ? 'watch' : 'list';

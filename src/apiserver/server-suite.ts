@@ -7,6 +7,7 @@ import type { IssuedCertificate } from '../pki/certificate-authority.ts';
 import { ensureClientCertificate, ensureServingCertificate } from '../pki/control-plane-certificates.ts';
 import { openMemoryStore } from '../storage/memory/memory-store.ts';
 import type { Store } from '../storage/store.ts';
+import type { Dial } from '../stream/dial.ts';
 import type { ApiServerConfig } from './config.ts';
 import { type ApiServer, listenApi } from './listen.ts';
 
@@ -50,7 +51,11 @@ const shared = (async () => {
 })();
 
 /** On a store of its own, unless one is given. */
-export async function openTestServer(config: Partial<ApiServerConfig> = {}, given?: Store): Promise<TestServer> {
+export async function openTestServer(
+  config: Partial<ApiServerConfig> = {},
+  given?: Store,
+  { dial }: { readonly dial?: Dial } = {},
+): Promise<TestServer> {
   const { pki, serving, admin } = await shared;
   await using parts = new AsyncDisposableStack();
   const store = given ?? parts.use(await openMemoryStore());
@@ -68,7 +73,7 @@ export async function openTestServer(config: Partial<ApiServerConfig> = {}, give
         kubelet: { certificateAuthorityPem: pki.kubeletServing.certificatePem },
         ...config,
       },
-      { store, log: silentLogger },
+      { store, log: silentLogger, ...(dial && { dial }) },
     ),
   );
   await api.ready;

@@ -34,6 +34,8 @@ export interface AuditRequest {
  * (long-running requests only, with the answer's headers), `responseObject`, and exactly one of `complete`, `failedAuthentication` and `panic`.
  */
 export interface AuditRecord {
+  /** Shared by all events of one request. */
+  readonly auditId: string;
   /** Whether the policy wants bodies: building them for nothing is the server's to avoid. */
   readonly wantsRequestObject: boolean;
   readonly wantsResponseObject: boolean;
@@ -111,6 +113,7 @@ function beginRecord(
 }
 
 class OpenRecord implements AuditRecord {
+  readonly auditId: string;
   readonly wantsRequestObject: boolean;
   readonly wantsResponseObject: boolean;
   readonly #event: Omit<AuditEvent, 'stage' | 'stageTimestamp'>;
@@ -123,6 +126,7 @@ class OpenRecord implements AuditRecord {
     { decision, queue, clock }: { decision: AuditDecision; queue: AuditQueue; clock: Clock },
   ) {
     const depth = auditLevels.indexOf(decision.level);
+    this.auditId = request.auditId;
     this.wantsRequestObject = depth >= auditLevels.indexOf('Request');
     this.wantsResponseObject = depth >= auditLevels.indexOf('RequestResponse');
     this.#decision = decision;

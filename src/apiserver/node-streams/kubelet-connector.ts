@@ -44,10 +44,18 @@ export interface KubeletConnection {
   readonly host: string;
 }
 
+export interface ConnectOptions {
+  readonly signal: AbortSignal;
+  /** @default false */
+  readonly skipVerification?: boolean;
+  /** Where somebody has decided already. @default what the Node reports */
+  readonly address?: { readonly host: string; readonly port: number };
+}
+
 /** The API server's way to kubelets: always HTTPS, verified by the node's identity. */
 export interface KubeletConnector {
   /** @throws {ApiError} 500 `error dialing backend: …` that names the node, the address and the cause */
-  connect(nodeName: string, options: { signal: AbortSignal; skipVerification?: boolean }): Promise<KubeletConnection>;
+  connect(nodeName: string, options: ConnectOptions): Promise<KubeletConnection>;
   /** One HTTP/1.1 request over a connection of its own. Any status is an answer. The body has to be read or destroyed. */
   request(nodeName: string, request: KubeletRequest): Promise<IncomingMessage>;
   /** @throws {UpgradeRefused} for any answer but 101; the connection is closed then */
@@ -66,10 +74,10 @@ export function createKubeletConnector(options: KubeletConnectorOptions): Kubele
     ...(options.certificateAuthorityPem !== undefined && { ca: options.certificateAuthorityPem }),
   });
 
-  const connect: KubeletConnector['connect'] = async (nodeName, { signal, skipVerification = false }) => {
+  const connect: KubeletConnector['connect'] = async (nodeName, { signal, skipVerification = false, ...decided }) => {
     const node = objects.get<Node>('nodes', { namespace: '', name: nodeName });
     if (!node) throw dialError(nodeName, 'the node does not exist');
-    const { host, port } = address(node, nodeName, preferredTypes);
+    const { host, port } = decided.address ?? address(node, nodeName, preferredTypes);
     const authority = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);

@@ -1,0 +1,13 @@
+import type { Duplex } from 'node:stream';
+
+/** A request's other end, once it has been decided: who it is, how far it is proved, and how it is reached. */
+export interface ProxyTarget {
+  /** `address:port`, as links of the backend may name it. */
+  readonly authority: string;
+  readonly transport: 'plaintext' | 'unverified' | 'verified';
+  /** Tells connections that must not stand in for each other apart. */
+  readonly key: string;
+  /** Path with query, as the backend is asked. */
+  readonly path: string;
+  open(): Promise<Duplex>;
+}
