@@ -20,13 +20,15 @@ export interface TestCredentials {
 /** One CA, a server certificate for 127.0.0.1 and a client certificate. */
 export async function createTestCredentials({
   clientName = 'agent',
+  clientGroups = [],
 }: {
   clientName?: string;
+  clientGroups?: readonly string[];
 } = {}): Promise<TestCredentials> {
   const { cluster } = await openClusterPki();
   const names = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
   const server = await cluster.issue({ commonName: 'konnectivity', ...names, usages: ['server'] });
-  const client = await cluster.issue({ commonName: clientName, usages: ['client'] });
+  const client = await cluster.issue({ commonName: clientName, organizations: clientGroups, usages: ['client'] });
   const ca = cluster.certificatePem;
   return {
     ca,

@@ -155,7 +155,9 @@ export class KonnectivityAgent implements AsyncDisposable {
   }
 
   async #connect(seeker: ServerSeeker, signal: AbortSignal): Promise<SeekOutcome> {
-    const link = await openServerLink({ ...this.#config, server: seeker.server }, signal);
+    const link = await openServerLink({ ...this.#config, server: seeker.server }, signal, (id) =>
+      this.#connections.has(id),
+    );
     if (this.#connections.has(link.serverId) || signal.aborted) {
       this.#leadsTo.set(seeker, link.serverId);
       link.discard();
