@@ -36,6 +36,14 @@ export const apiServerOptions: readonly OptionSpec[] = [
     description: "CA of kubelets' serving certificates (default: the cluster's own; empty: not verified, as upstream)",
   },
   { flags: '--kubelet-preferred-address-types <types>', description: 'Node address types in order', repeatable: true },
+  {
+    flags: '--proxy-strict',
+    description: 'Refuse to proxy to nodes, pods and services by plain HTTP or unverified TLS',
+  },
+  {
+    flags: '--proxy-certificate-authority <file>',
+    description: 'CA of https: backends behind the proxy subresources (default: not verified, as upstream)',
+  },
   { flags: '--service-cluster-ip-range <cidr>', description: 'Range of Service addresses (default: 10.96.0.0/12)' },
   { flags: '--max-requests-inflight <count>', description: 'Reading requests served at once (default: 400)' },
   { flags: '--max-mutating-requests-inflight <count>', description: 'Writing requests served at once (default: 200)' },
@@ -63,6 +71,7 @@ export function parseApiServerOptions(
   }
   const policyFile = options.text('auditPolicyFile');
   const logPath = options.text('auditLogPath');
+  const proxyAuthority = options.text('proxyCertificateAuthority');
   return {
     extraNames: options.list('tlsSan'),
     ...defined({
@@ -78,6 +87,11 @@ export function parseApiServerOptions(
       eventTtlSeconds: seconds(options.durationMs('eventTtl')),
       requestTimeoutMs: options.durationMs('requestTimeout'),
       shutdownDelayMs: options.durationMs('shutdownDelayDuration'),
+    }),
+    proxy: defined({
+      strict: options.flag('proxyStrict'),
+      certificateAuthorityPem:
+        proxyAuthority === undefined ? undefined : readFlagFile('--proxy-certificate-authority', proxyAuthority),
     }),
     ...(policyFile !== undefined && {
       audit: defined({
