@@ -4,6 +4,7 @@ import { scheme } from '../api/scheme.ts';
 import type { ObjectKey } from '../auth/object-source.ts';
 import type { UserInfo } from '../auth/user.ts';
 import type { LiveObjects } from './admission/live-objects.ts';
+import type { CachedObject } from './cached-object.ts';
 import type { ServedResource } from './served-resource.ts';
 import type { ApiServices } from './services.ts';
 import { createObject } from './writes/create-object.ts';
@@ -54,6 +55,24 @@ export class InternalObjects implements LiveObjects {
     const compute = () => structuredClone(object) as unknown as JsonKubeObject;
     const written = await updateObject(this.#services, { ...request, replaces: true, compute });
     return (written.stored ? written.object.object : written.object) as KubeObject as T;
+  }
+
+  /** Changes the status of what is stored now; `undefined` where the object is not there any more. */
+  async updateStatus<T extends KubeObject>(
+    resource: string,
+    key: ObjectKey,
+    change: (object: T) => T,
+  ): Promise<T | undefined> {
+    const request = { ...this.#request(resource, key), subresource: 'status' };
+    const compute = (old: CachedObject) =>
+      change(structuredClone(old.object) as KubeObject as T) as unknown as JsonKubeObject;
+    try {
+      const written = await updateObject(this.#services, { ...request, replaces: false, compute });
+      return (written.stored ? written.object.object : written.object) as KubeObject as T;
+    } catch (error) {
+      if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
+      throw error;
+    }
   }
 
   async delete(resource: string, { namespace, name }: ObjectKey): Promise<void> {

@@ -5,6 +5,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import { ServiceAllocator } from './allocators/service-allocator.ts';
 import type { ApiServerConfig } from './config.ts';
 import { genericTraits } from './generic-traits.ts';
+import { apiServiceStrategy } from './resources/api-services.ts';
 import { certificateSigningRequestStrategy } from './resources/certificate-signing-requests.ts';
 import { configMapStrategy } from './resources/config-maps.ts';
 import { endpointSliceStrategy, endpointsStrategy } from './resources/endpoints.ts';
@@ -63,6 +64,7 @@ export function createStrategies(dependencies: StrategyDependencies): (resource:
     replicationcontrollers: replicationControllerStrategy,
     secrets: secretStrategy,
     services: serviceStrategy(allocator),
+    'apiservices.apiregistration.k8s.io': apiServiceStrategy,
     'daemonsets.apps': daemonSetStrategy,
     'deployments.apps': deploymentStrategy,
     'replicasets.apps': replicaSetStrategy,

@@ -105,7 +105,7 @@ export async function startControlPlane(
     advertiseAddress,
     extraNames: config.extraNames ?? [],
   };
-  const [serving, kubeletClient, admin] = await Promise.all([
+  const [serving, kubeletClient, admin, proxyClient] = await Promise.all([
     RenewingCertificate.open(() => ensureServingCertificate(pki, names, { clock }), { clock, log }),
     ensureClientCertificate(pki, 'apiserverKubeletClient', { clock }),
     ensureClientCertificate(pki, 'admin', { clock }),
@@ -131,6 +131,7 @@ export async function startControlPlane(
           groupHeaders: ['X-Remote-Group'],
           extraHeaderPrefixes: ['X-Remote-Extra-'],
         },
+        proxyClient: toKeyPair(proxyClient),
         serviceAccounts: { issuers: [serviceIssuer], signingKeyPem: pki.serviceAccountKey.privateKeyPem },
         kubelet: {
           client: toKeyPair(kubeletClient),

@@ -1,4 +1,5 @@
 import { ensureBootstrapPolicy, type RbacObject } from '../../auth/authorization/bootstrap-policy.ts';
+import { ensureLocalApiServices } from '../aggregation/local-api-services.ts';
 import type { ApiServerConfig } from '../config.ts';
 import type { InternalObjects } from '../internal-objects.ts';
 import { ensureAuthenticationConfigMap } from './authentication-config-map.ts';
@@ -20,6 +21,7 @@ export const bootstrapHooks = [
   'rbac/bootstrap-roles',
   'scheduling/bootstrap-system-priority-classes',
   'start-cluster-authentication-info-controller',
+  'kube-apiserver-autoregistration',
 ] as const;
 
 export type BootstrapHook = (typeof bootstrapHooks)[number];
@@ -33,6 +35,7 @@ export async function ensureClusterObjects(objects: InternalObjects, options: Cl
     kubernetesService.reconcile().then(() => finished('bootstrap-controller')),
     ensurePolicy(objects).then(() => finished('rbac/bootstrap-roles')),
     ensurePriorityClasses(objects).then(() => finished('scheduling/bootstrap-system-priority-classes')),
+    ensureLocalApiServices(objects).then(() => finished('kube-apiserver-autoregistration')),
     ensureAuthenticationConfigMap(objects, config).then(() => finished('start-cluster-authentication-info-controller')),
   ]);
 }

@@ -1,9 +1,10 @@
 import type { GroupVersionKind } from '../../api/object.ts';
 import type { ResourceInfo } from '../../api/resource-info.ts';
-import type { GroupInfo } from '../../api/scheme.ts';
+import type { ServedGroup } from './remote-groups.ts';
+import { remoteResources } from './remote-resources.ts';
 
 /** An `APIGroupDiscoveryList`: everything about these groups in one answer. */
-export function groupDiscoveryList(groups: readonly GroupInfo[], version: 'v2' | 'v2beta1'): object {
+export function groupDiscoveryList(groups: readonly ServedGroup[], version: 'v2' | 'v2beta1'): object {
   return {
     kind: 'APIGroupDiscoveryList',
     apiVersion: `apidiscovery.k8s.io/${version}`,
@@ -12,8 +13,11 @@ export function groupDiscoveryList(groups: readonly GroupInfo[], version: 'v2' |
       metadata: name === '' ? {} : { name },
       versions: versions.map((served) => ({
         version: served.version,
-        resources: served.resources.map(resourceDiscovery),
-        freshness: 'Current',
+        resources:
+          served.kind === 'local'
+            ? served.resources.map(resourceDiscovery)
+            : remoteResources(served.resources, { group: name, version: served.version }),
+        freshness: served.kind === 'local' || served.current ? 'Current' : 'Stale',
       })),
     })),
   };

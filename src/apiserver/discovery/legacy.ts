@@ -1,6 +1,6 @@
 import { formatApiVersion } from '../../api/object.ts';
 import type { ResourceInfo } from '../../api/resource-info.ts';
-import type { GroupInfo, Scheme } from '../../api/scheme.ts';
+import type { ServedGroup } from './remote-groups.ts';
 
 /** `/api`. */
 export function apiVersions(serverAddress: string): object {
@@ -13,17 +13,17 @@ export function apiVersions(serverAddress: string): object {
 }
 
 /** `/apis`. */
-export function apiGroupList({ groups }: Scheme): object {
+export function apiGroupList(groups: readonly ServedGroup[]): object {
   const named = groups.filter(({ name }) => name !== '').map(groupBody);
   return { kind: 'APIGroupList', apiVersion: 'v1', groups: named };
 }
 
 /** `/apis/{group}`. */
-export function apiGroup(group: GroupInfo): object {
+export function apiGroup(group: ServedGroup): object {
   return { kind: 'APIGroup', apiVersion: 'v1', ...groupBody(group) };
 }
 
-function groupBody({ name, versions }: GroupInfo): { name: string; versions: object[]; preferredVersion?: object } {
+function groupBody({ name, versions }: ServedGroup): { name: string; versions: object[]; preferredVersion?: object } {
   const all = versions.map(({ version }) => ({ groupVersion: formatApiVersion(name, version), version }));
   return { name, versions: all, ...(all[0] && { preferredVersion: all[0] }) };
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzipSync, gzip } from 'node:zlib';
 import { ApiError } from '../../api/errors.ts';
@@ -8,6 +8,7 @@ import { fairleadVersion } from '../../lib/version.ts';
 import type { Exchange } from '../exchange.ts';
 import { buildOpenApiV2, buildOpenApiV3, documentKeys } from './documents.ts';
 import { encodeOpenApiV2 } from './gnostic.ts';
+import { mergeOpenApiV2, noRemoteOpenApi, type RemoteOpenApi } from './remote-openapi.ts';
 
 /** What clients ask for and what they must be answered: Go's media type parser refuses the `@` in an answer. */
 const protobufAccepts = [
@@ -28,6 +29,13 @@ interface Document {
  */
 export class OpenApi {
   readonly #zipped = new Map<string, Promise<Document>>();
+  readonly #remote: RemoteOpenApi;
+  /** Of what others say, when the document of everything was built. */
+  #generation = 0;
+
+  constructor(remote: RemoteOpenApi = noRemoteOpenApi) {
+    this.#remote = remote;
+  }
 
   /** Answers the exchange, whose path begins with `/openapi`. @throws {ApiError} `NotFound`, `NotAcceptable`, `MethodNotAllowed` */
   async serve(exchange: Exchange): Promise<void> {
@@ -36,7 +44,7 @@ export class OpenApi {
       throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource');
     }
     if (path === '/openapi/v2') return this.#serveV2(exchange);
-    if (path === '/openapi/v3' || path === '/openapi/v3/') return serveIndex(exchange);
+    if (path === '/openapi/v3' || path === '/openapi/v3/') return serveIndex(exchange, this.#remote.v3Urls());
     if (path.startsWith('/openapi/v3/')) return this.#serveV3(exchange, path.slice('/openapi/v3/'.length));
     throw new ApiError('NotFound', 'the server could not find the requested resource');
   }
@@ -45,16 +53,20 @@ export class OpenApi {
     const accept = String(exchange.headers['accept'] ?? '*/*');
     const wanted = accept.split(',').map((clause) => clause.split(';')[0]?.trim() ?? '');
     exchange.setHeader('vary', 'Accept');
+    const { generation } = this.#remote;
+    if (generation !== this.#generation) {
+      this.#zipped.delete('v2');
+      this.#zipped.delete('v2.pb');
+      this.#generation = generation;
+    }
+    const whole = () => mergeOpenApiV2(buildOpenApiV2(), this.#remote);
+    const hash = (key: string) => hashOf(generation === 0 ? key : `${key} ${instance} ${generation}`);
     if (wanted.some((type) => protobufAccepts.includes(type))) {
-      const build = () => Buffer.from(encodeOpenApiV2(buildOpenApiV2()));
-      return this.#send(exchange, await this.#document('v2.pb', protobufType, build), hashOf('v2.pb'));
+      const build = () => Buffer.from(encodeOpenApiV2(whole()));
+      return this.#send(exchange, await this.#document('v2.pb', protobufType, build), hash('v2.pb'));
     }
     if (wanted.some((type) => ['application/json', 'application/*', '*/*'].includes(type))) {
-      return this.#send(
-        exchange,
-        await this.#document('v2', 'application/json', () => toJson(buildOpenApiV2())),
-        hashOf('v2'),
-      );
+      return this.#send(exchange, await this.#document('v2', 'application/json', () => toJson(whole())), hash('v2'));
     }
     exchange.respond(406, {});
   }
@@ -100,10 +112,15 @@ export class OpenApi {
   }
 }
 
-function serveIndex(exchange: Exchange): void {
-  const paths = documentKeys().map((key) => [key, { serverRelativeURL: `/openapi/v3/${key}?hash=${hashOf(key)}` }]);
-  exchange.respond(200, { 'content-type': 'application/json' }, toJson({ paths: Object.fromEntries(paths) }));
+function serveIndex(exchange: Exchange, remote: ReadonlyMap<string, string>): void {
+  const paths = new Map(documentKeys().map((key) => [key, `/openapi/v3/${key}?hash=${hashOf(key)}`]));
+  for (const [key, url] of remote) paths.set(key, url);
+  const entries = [...paths].map(([key, serverRelativeURL]) => [key, { serverRelativeURL }]);
+  exchange.respond(200, { 'content-type': 'application/json' }, toJson({ paths: Object.fromEntries(entries) }));
 }
+
+/** Generations are counted anew at each start. */
+const instance = randomUUID();
 
 let sourceHash: string | undefined;
 
