@@ -42,7 +42,8 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<RunningL
     ? http2.createSecureServer({
         ...sessionOptions,
         ...toTlsOptions(tls),
-        ALPNProtocols: [...(native ? [native.protocol] : []), 'h2'],
+        // Node replaces `ALPNProtocols` of an HTTP/2 server by its own.
+        ALPNCallback: ({ protocols }) => [native?.protocol, 'h2'].find((name) => name && protocols.includes(name)),
         handshakeTimeout: handshakeTimeoutMs,
       })
     : http2.createServer(sessionOptions);
