@@ -12,11 +12,11 @@ export interface SyncLoopOptions {
   readonly syncIntervalMs: number;
   readonly fullSyncIntervalMs: number;
   /** Called after each attempt. */
-  readonly onSync: (outcome: SyncOutcome) => void;
+  readonly onSync: (outcome: SyncOutcome) => Promise<void>;
 }
 
 export interface SyncOutcome {
-  readonly everything: boolean;
+  readonly changed: ChangedServices;
   /** Between the first change that was waiting and its being in force. */
   readonly waitedMs: number;
   readonly durationMs: number;
@@ -89,20 +89,21 @@ export class SyncLoop {
     this.#pendingSinceMs = undefined;
     this.#syncing = true;
     const startedMs = performance.now();
-    const everything = typeof changed === 'string';
+    let failure: { error: unknown } | undefined;
     try {
       await proxier.sync(state, changed);
       this.#failures = 0;
       if (changed === 'anew') this.#writtenAnewMs = clock.now();
       this.#intactSinceMs = clock.now();
-      onSync({ everything, waitedMs: clock.now() - sinceMs, durationMs: performance.now() - startedMs });
     } catch (error) {
+      failure = { error };
       this.#failures++;
       this.#changed = 'anew';
       this.#pendingSinceMs = sinceMs;
       log.error('Services could not be synced', { error, failures: this.#failures });
-      onSync({ everything, waitedMs: clock.now() - sinceMs, durationMs: performance.now() - startedMs, error });
     }
+    const times = { waitedMs: clock.now() - sinceMs, durationMs: performance.now() - startedMs };
+    await onSync({ changed, ...times, ...failure });
     this.#syncing = false;
     if (this.#pendingSinceMs !== undefined) return;
     for (const resolve of this.#waiters.splice(0)) resolve();

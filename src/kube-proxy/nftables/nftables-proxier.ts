@@ -2,8 +2,9 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { KubeProxyConfig } from '../kube-proxy-config.ts';
 import type { ChangedServices, Proxier, ServedPort } from '../proxier.ts';
-import type { ProxyState } from '../proxy-state.ts';
+import type { PortState, ProxyState } from '../proxy-state.ts';
 import type { Family } from '../service-port.ts';
+import { forgetStaleFlows } from './conntrack.ts';
 import type { Fragment } from './fragment.ts';
 import { frameFragment } from './frame-fragment.ts';
 import { names } from './names.ts';
@@ -17,6 +18,28 @@ export interface NftablesProxierOptions {
   readonly families: readonly Family[];
   readonly log: Logger;
   readonly clock: Clock;
+  /** Called when UDP flows have been looked through. */
+  readonly onFlowsForgotten?: (family: Family, result: { count: number; durationMs: number }) => void;
+}
+
+/** Kernel rules answer at the very addresses that clients know. */
+function servedPortsOf(state: ProxyState): ServedPort[] {
+  const [nodeAddress = ''] = state.nodeAddresses;
+  return [...state.serviceKeys()].flatMap((key) =>
+    state.portsOf(key).flatMap(({ port }) => {
+      const { namespace, name, portName, protocol } = port;
+      const serve = (kind: ServedPort['kind'], address: string, number: number): ServedPort => {
+        const listen = { address, port: number };
+        return { namespace, name, portName, protocol, kind, address, port: number, listen, mapped: false };
+      };
+      return [
+        serve('cluster-ip', port.clusterIp, port.port),
+        ...port.externalIps.map((address) => serve('external-ip', address, port.port)),
+        ...port.loadBalancerIps.map((address) => serve('load-balancer', address, port.port)),
+        ...(port.nodePort > 0 ? [serve('node-port', nodeAddress, port.nodePort)] : []),
+      ];
+    }),
+  );
 }
 
 /** The owner of the frame; Services have a slash. */
@@ -30,7 +53,9 @@ export class NftablesProxier implements Proxier {
   readonly #options: NftablesProxierOptions;
   readonly #tables: readonly Table[];
   #complete = false;
+  #conntrackMissing = false;
   #staleSinceMs: number | undefined;
+  #served: ProxyState | undefined;
 
   constructor(options: NftablesProxierOptions) {
     this.#options = options;
@@ -64,7 +89,9 @@ export class NftablesProxier implements Proxier {
     this.#complete = false;
     await nft.apply(commands);
     this.#complete = true;
+    this.#served = state;
     log.debug('Rules written', { commands: commands.length, services: ports.size, everything });
+    await this.#forgetFlows([...ports.values()].flat());
   }
 
   async isIntact(): Promise<boolean> {
@@ -81,11 +108,28 @@ export class NftablesProxier implements Proxier {
   }
 
   ports(): readonly ServedPort[] {
-    return [];
+    return this.#served === undefined ? [] : servedPortsOf(this.#served);
   }
 
   /** The rules stay, as connections need them; `fairlead kube-proxy --cleanup` takes them away. */
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Rules decide about first packets only: what UDP clients send on must be led anew. */
+  async #forgetFlows(ports: readonly PortState[]): Promise<void> {
+    if (this.#conntrackMissing) return;
+    const { config, families, log, onFlowsForgotten } = this.#options;
+    for (const family of families) {
+      const startedMs = performance.now();
+      try {
+        const count = await forgetStaleFlows(ports, { family, prefix: config.commandPrefix });
+        onFlowsForgotten?.(family, { count, durationMs: performance.now() - startedMs });
+      } catch (error) {
+        this.#conntrackMissing = true;
+        log.warn('UDP flows to endpoints that are gone cannot be forgotten: conntrack does not run', { error });
+        return;
+      }
+    }
+  }
 
   #sweep(table: Table): string[] {
     const { clock } = this.#options;
