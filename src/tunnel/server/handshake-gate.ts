@@ -1,5 +1,5 @@
 import net, { type Socket } from 'node:net';
-import type { TLSSocket, Server as TlsServer } from 'node:tls';
+import type { Server as TlsServer } from 'node:tls';
 import { handshakeTimeoutMs } from '../session-settings.ts';
 
 export interface HandshakeLimits {
@@ -7,29 +7,33 @@ export interface HandshakeLimits {
   readonly concurrent?: number;
   /** Connections that wait for their turn. More are closed at once, so that their owners come back later. @default 2048 */
   readonly waiting?: number;
+  /** After so long a handshake is its client's fault: it goes on, but the next one begins. @default 500 */
+  readonly turnMs?: number;
 }
 
 /**
  * A listener in front of a TLS server, for the moment at which thousands of agents come back together: a few connections shake hands at a time,
- * in the order in which they came; the others wait without costing anything, and none waits longer than its handshake may last.
+ * in the order in which they came; the others wait without costing anything, and none waits longer than its handshake may last. Who connects and says
+ * nothing keeps its turn for a short time only.
  */
 export function gateHandshakes(
   server: TlsServer,
-  { concurrent = 64, waiting = 2048 }: HandshakeLimits = {},
+  { concurrent = 64, waiting = 2048, turnMs = 500 }: HandshakeLimits = {},
 ): net.Server {
   const queue = new Map<Socket, NodeJS.Timeout>();
-  const settled = new WeakSet<TLSSocket>();
-  let running = 0;
+  /** By the address of the client: a TLS socket does not tell which socket it was made of. */
+  const turns = new Map<string, NodeJS.Timeout>();
 
   const start = (socket: Socket) => {
-    running++;
+    const client = clientOf(socket);
+    turns.set(client, setTimeout(() => settle(client), turnMs).unref());
+    socket.once('close', () => settle(client));
     server.emit('connection', socket);
   };
-  const settle = (socket: TLSSocket) => {
-    if (settled.has(socket)) return;
-    settled.add(socket);
-    running--;
-    while (running < concurrent) {
+  const settle = (client: string) => {
+    clearTimeout(turns.get(client));
+    if (!turns.delete(client)) return;
+    while (turns.size < concurrent) {
       const [next] = queue;
       if (!next) return;
       const [waiter, timer] = next;
@@ -38,12 +42,12 @@ export function gateHandshakes(
       if (!waiter.destroyed) start(waiter);
     }
   };
-  server.on('secureConnection', settle);
-  server.on('tlsClientError', (_: Error, socket: TLSSocket) => settle(socket));
+  server.on('secureConnection', (socket) => settle(clientOf(socket)));
+  server.on('tlsClientError', (_, socket) => settle(clientOf(socket)));
 
-  const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
+  const listener = net.createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     socket.on('error', () => {}); // told by the TLS server, or by nobody where it only waited
-    if (running < concurrent) {
+    if (turns.size < concurrent) {
       start(socket);
       return;
     }
@@ -65,4 +69,8 @@ export function gateHandshakes(
     queue.clear();
   });
   return listener;
+}
+
+function clientOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
