@@ -1,5 +1,6 @@
 import type { ClientCertificate } from '../../client/client-config.ts';
 import type { ImageTable } from '../../kubelet/runtimes/process/image-table.ts';
+import type { ApiServerPlace } from './api-server-places.ts';
 
 /** What the island is told when it starts, as one line of JSON on its standard input, so that no secret stands in a command line. */
 export interface IslandStart {
@@ -15,7 +16,7 @@ export interface IslandStart {
   /** The Unix socket of the host through which the API server is reached. */
   readonly gateway: string;
   /** Where the island listens in the API server's place. */
-  readonly apiServerPlaces: readonly { readonly host: string; readonly port: number }[];
+  readonly apiServerPlaces: readonly ApiServerPlace[];
   /** Where Services have their addresses: IPv4 ranges. */
   readonly serviceRanges: readonly string[];
   readonly bootstrap?: string;

@@ -37,7 +37,7 @@ export class RunningIsland {
     const addresses = [...new Set([start.address, ...places.filter((host) => !isLoopback(host))])];
     await runIp(
       [
-        ...addresses.map((address) => `addr add ${address}/32 dev lo`),
+        ...addresses.map((address) => `addr add ${address.includes(':') ? `${address}/128` : `${address}/32`} dev lo`),
         // What the island itself sends to a Service needs some way to go before a rule can change where.
         ...start.serviceRanges.map((range) => `route add ${range} dev lo src ${start.address}`),
       ],
@@ -118,7 +118,7 @@ function runAgent(
 }
 
 function isLoopback(host: string): boolean {
-  return host.startsWith('127.');
+  return host.startsWith('127.') || host === '::1' || host === 'localhost';
 }
 
 /** The range that the control plane gives this node, once it does. */

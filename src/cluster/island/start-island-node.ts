@@ -1,11 +1,6 @@
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ApiError } from '../../api/errors.ts';
-import type { Endpoints, Service } from '../../api/kubernetes/core-v1.ts';
-import type { ApiClient } from '../../client/client.ts';
 import type { ClientCertificate } from '../../client/client-config.ts';
-import { endpoints, services } from '../../client/resources.ts';
 import { kubeconfigPath } from '../../kubelet/node/join.ts';
 import type { ImageTable } from '../../kubelet/runtimes/process/image-table.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -15,6 +10,7 @@ import type { IssuedCertificate } from '../../pki/certificate-authority.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { createJoinToken } from '../join-token.ts';
 import { RenewingCertificate } from '../renewing-certificate.ts';
+import { findApiServerPlaces } from './api-server-places.ts';
 import { openGateway } from './gateway.ts';
 import { IslandProcess } from './island-process.ts';
 import type { IslandStart } from './messages.ts';
@@ -53,12 +49,30 @@ export interface IslandNode extends AsyncDisposable {
   readonly ended: Promise<void>;
 }
 
-type ApiServerPlace = IslandStart['apiServerPlaces'][number];
-
 const proxyLifetimeMs = 24 * 3_600_000;
+const defaultGraceMs = 5_000;
 const joinWindowMs = 5 * 60_000;
 /** What a stop may take beyond the pods' grace. */
 const stopMarginMs = 10_000;
+
+/**
+ * Starts the processes of an island ahead of its node, beside something else that takes time. They wait for {@link startIslandNode}, which owns them
+ * from then on.
+ */
+export function prepareIsland(
+  config: Pick<IslandNodeConfig, 'name' | 'nodesDirectory' | 'shutdownGraceMs'>,
+  { log }: { log: Logger },
+): IslandProcess {
+  const { namespaceDirectory } = directoriesOf(config);
+  mkdirSync(namespaceDirectory, { recursive: true, mode: 0o700 });
+  const stopTimeoutMs = (config.shutdownGraceMs ?? defaultGraceMs) + stopMarginMs;
+  return new IslandProcess({ namespaceDirectory, stopTimeoutMs, log });
+}
+
+function directoriesOf({ name, nodesDirectory }: Pick<IslandNodeConfig, 'name' | 'nodesDirectory'>) {
+  const dataDirectory = join(nodesDirectory, name);
+  return { dataDirectory, namespaceDirectory: join(dataDirectory, 'netns') };
+}
 
 /**
  * Runs a node of this machine in an island: a network, mount and process namespace of its own, from which connections to the API server's port are the
@@ -67,29 +81,23 @@ const stopMarginMs = 10_000;
 export async function startIslandNode(
   controlPlane: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
   config: IslandNodeConfig,
-  { log, signal }: { log: Logger; signal: AbortSignal },
+  { log, signal, prepared }: { log: Logger; signal: AbortSignal; prepared?: IslandProcess },
 ): Promise<IslandNode> {
-  const { name, shutdownGraceMs = 5_000 } = config;
+  const { name, shutdownGraceMs = defaultGraceMs } = config;
   const { server } = controlPlane;
-  const dataDirectory = join(config.nodesDirectory, name);
-  const namespaceDirectory = join(dataDirectory, 'netns');
+  const { dataDirectory, namespaceDirectory } = directoriesOf(config);
   const address = islandAddressOf(dataDirectory);
-  await mkdir(namespaceDirectory, { recursive: true, mode: 0o700 });
   await using parts = new AsyncDisposableStack();
-  const island = parts.use(
-    new IslandProcess({ namespaceDirectory, stopTimeoutMs: shutdownGraceMs + stopMarginMs, log }),
-  );
+  const island = parts.use(prepared ?? prepareIsland(config, { log }));
   const joined = !existsSync(kubeconfigPath(dataDirectory));
-  const [gateway, servicePlaces, proxyCertificate, bootstrap] = await Promise.all([
-    openGateway({ directory: dataDirectory, server }, { log }),
-    findServicePlaces(controlPlane.client, signal),
-    openProxyCertificate(controlPlane.pki, log),
-    joined ? joinString(controlPlane, name, signal) : undefined,
-  ]);
-  parts.use(gateway);
-  parts.use(proxyCertificate);
+  const gateway = parts.use(await openGateway({ directory: dataDirectory, server }, { log }));
+  const proxyCertificate = parts.use(await openProxyCertificate(controlPlane.pki, log));
   // Ended before its gateway: a node on its way out still says goodbye.
   parts.use(island);
+  const [apiServerPlaces, bootstrap] = await Promise.all([
+    findApiServerPlaces(controlPlane.client, signal),
+    joined ? joinString(controlPlane, name, signal) : undefined,
+  ]);
   proxyCertificate.onChange(() => island.renewProxyCertificate(toClientCertificate(proxyCertificate.current)));
   const start: IslandStart = {
     type: 'start',
@@ -99,7 +107,7 @@ export async function startIslandNode(
     address,
     server,
     gateway: gateway.path,
-    apiServerPlaces: distinct([placeOf(server), ...servicePlaces]),
+    apiServerPlaces,
     proxy: { ca: controlPlane.pki.cluster.certificatePem, certificate: toClientCertificate(proxyCertificate.current) },
     serviceRanges: serviceRangesOf(config),
     runtime: config.runtime ?? 'process',
@@ -140,40 +148,6 @@ async function untilListening(island: IslandProcess, signal: AbortSignal): Promi
 function serviceRangesOf({ serviceClusterIpRange = '10.96.0.0/12' }: IslandNodeConfig): string[] {
   const ranges = serviceClusterIpRange.split(',').map((range) => range.trim());
   return ranges.filter((range) => !range.includes(':'));
-}
-
-function placeOf(server: string): ApiServerPlace {
-  const { hostname, port } = new URL(server);
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) };
-}
-
-/** The API server's Service, which pods are told of, and its endpoints, to which the rules for Services lead. */
-async function findServicePlaces(client: ApiClient, signal: AbortSignal): Promise<ApiServerPlace[]> {
-  const name = { namespace: 'default', name: 'kubernetes' };
-  const [service, known] = await Promise.all([
-    orMissing(client.get<Service>(services, name, { signal })),
-    orMissing(client.get<Endpoints>(endpoints, name, { signal })),
-  ]);
-  const { clusterIP, ports: servicePorts = [] } = service?.spec ?? {};
-  return [
-    ...(clusterIP ? servicePorts.map(({ port }) => ({ host: clusterIP, port })) : []),
-    ...(known?.subsets ?? []).flatMap(({ addresses = [], ports = [] }) =>
-      addresses.flatMap(({ ip }) => ports.map(({ port }) => ({ host: ip, port }))),
-    ),
-  ];
-}
-
-async function orMissing<T>(read: Promise<T>): Promise<T | undefined> {
-  try {
-    return await read;
-  } catch (error) {
-    if (error instanceof ApiError && error.reason === 'NotFound') return undefined;
-    throw error;
-  }
-}
-
-function distinct(places: readonly ApiServerPlace[]): ApiServerPlace[] {
-  return [...new Map(places.map((place) => [`${place.host} ${place.port}`, place])).values()];
 }
 
 /** Of the one component in an island that is nobody's node: it reads Services and endpoints. Kept nowhere. */

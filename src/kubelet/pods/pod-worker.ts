@@ -225,6 +225,9 @@ export class PodWorker {
     const needed = !this.sandbox || clock.now() - this.#volumesMs >= resyncMs;
     if (!needed && this.#volumeError === '') return true;
     const podIp = this.#pod.spec?.hostNetwork ? hostIp : await network.attach(this.uid, this.#wanted());
+    const { sandbox } = this;
+    // After a new start the node may have another range: a sandbox with an address that leads nowhere gives way to a new one.
+    if (sandbox && sandbox.ip !== podIp) await this.#runtime.stopSandbox(sandbox.id);
     try {
       await this.#volumes.prepare({ pod: this.#pod, resources, addresses: { podIp, hostIp, nodeName } });
       this.#volumesMs = clock.now();
