@@ -25,6 +25,7 @@ import {
 import { secretStrategy } from './resources/secrets.ts';
 import { serviceStrategy } from './resources/services.ts';
 import { persistentVolumeClaimStrategy, persistentVolumeStrategy } from './resources/volumes.ts';
+import { webhookConfigurationStrategy } from './resources/webhook-configurations.ts';
 import {
   daemonSetStrategy,
   deploymentStrategy,
@@ -64,6 +65,8 @@ export function createStrategies(dependencies: StrategyDependencies): (resource:
     replicationcontrollers: replicationControllerStrategy,
     secrets: secretStrategy,
     services: serviceStrategy(allocator),
+    'mutatingwebhookconfigurations.admissionregistration.k8s.io': webhookConfigurationStrategy,
+    'validatingwebhookconfigurations.admissionregistration.k8s.io': webhookConfigurationStrategy,
     'apiservices.apiregistration.k8s.io': apiServiceStrategy,
     'daemonsets.apps': daemonSetStrategy,
     'deployments.apps': deploymentStrategy,
