@@ -58,9 +58,14 @@ export class NativeConnection extends Duplex implements TunnelStream, QueueHolde
     stream.on('end', () => {
       this.#ended = true;
       if (!this.destroyed) this.push(null);
+      // Node waits for what is left to write, and after a close that never goes out.
+      if (stream.closed) stream.destroy();
     });
     stream.on('drain', () => this.#callWriter());
-    stream.on('aborted', () => this.#peerClosed());
+    stream.on('aborted', () => {
+      this.#callWriter();
+      this.#peerClosed();
+    });
     stream.on('error', () => {}); // told by 'close'
     stream.once('close', () => this.#streamClosed());
     if (stream.closed && stream.destroyed) process.nextTick(() => this.#streamClosed());
@@ -133,7 +138,7 @@ export class NativeConnection extends Duplex implements TunnelStream, QueueHolde
     this.#options.slowReaders.delete(this);
     if (!stream.destroyed) {
       stream.resume();
-      if (error) stream.close(cancel);
+      if (error) this.#breakStream(cancel);
       else if (this.#closing !== 'reset' && !(this.#ended && this.writableFinished)) {
         this.#closing = 'closed';
         this.#endStream(() => stream.close(noError));
@@ -168,7 +173,14 @@ export class NativeConnection extends Duplex implements TunnelStream, QueueHolde
   /** A reset goes out behind all bytes. */
   #sendReset(): void {
     const written = this.writableLength === 0 && this.#unflushed === 0;
-    if (this.#closing === 'reset' && written) this.#stream.close(connectError);
+    if (this.#closing === 'reset' && written) this.#breakStream(connectError);
+  }
+
+  /** Node would send an end before the reset, which the peer must not take for one. */
+  #breakStream(code: number): void {
+    const stream = this.#stream;
+    if (!stream.writableEnded) stream._final = (done) => done();
+    stream.close(code);
   }
 
   #endStream(then: () => void): void {
@@ -221,7 +233,7 @@ export class NativeConnection extends Duplex implements TunnelStream, QueueHolde
     this.#flushTimer = setInterval(() => {
       const left = this.writableLength + this.#stream.writableLength;
       if (left === before) {
-        this.#stream.close(cancel);
+        this.#breakStream(cancel);
         this.destroy(new Error(`none of the last ${left} bytes for ${this.address} was taken`));
       }
       before = left;
