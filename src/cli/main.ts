@@ -34,6 +34,10 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'Run a Konnectivity agent, in the place of upstream’s proxy-agent',
     load: async () => (await import('./konnectivity-agent.ts')).konnectivityAgent,
   },
+  'kube-proxy': {
+    summary: 'Make a node answer for Services, in the place of upstream’s kube-proxy',
+    load: async () => (await import('./kube-proxy.ts')).kubeProxy,
+  },
   version: { summary: 'Print the version', load: async () => (await import('./version.ts')).version },
 };
 
