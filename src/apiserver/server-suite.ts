@@ -145,7 +145,7 @@ async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
 export function send(session: ClientHttp2Session, request: TestRequest): Promise<TestAnswer> {
   const { method = 'GET', path, headers = {}, body } = request;
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: false });
+    const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined });
     const chunks: Buffer[] = [];
     let head: Record<string, unknown> = {};
     stream.on('response', (received) => {
@@ -164,8 +164,8 @@ export function send(session: ClientHttp2Session, request: TestRequest): Promise
         },
       });
     });
-    if (body === undefined) stream.end();
-    else stream.end(body instanceof Uint8Array || typeof body === 'string' ? body : JSON.stringify(body));
+    if (body !== undefined)
+      stream.end(body instanceof Uint8Array || typeof body === 'string' ? body : JSON.stringify(body));
   });
 }
 

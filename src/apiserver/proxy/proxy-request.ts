@@ -114,8 +114,9 @@ function sendOnce(exchange: Exchange, sending: Sending): Promise<IncomingMessage
       reject(request.reusedSocket ? new StaleConnection(error.message, { cause: error }) : error);
     });
     request.on('upgrade', (_response, socket) => {
+      settle();
       socket.destroy();
-      request.destroy(new Error('the backend changed the protocol, which nobody asked for'));
+      reject(new Error('the backend changed the protocol, which nobody asked for'));
     });
     request.on('response', (response) => {
       response.once('close', settle);
