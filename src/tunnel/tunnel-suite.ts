@@ -21,13 +21,16 @@ export interface TestCredentials {
 export async function createTestCredentials({
   clientName = 'agent',
   clientGroups = [],
+  ipAddresses = [],
 }: {
   clientName?: string;
   clientGroups?: readonly string[];
+  /** Of the server, beside 127.0.0.1. */
+  ipAddresses?: readonly string[];
 } = {}): Promise<TestCredentials> {
   const { cluster } = await openClusterPki();
-  const names = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
-  const server = await cluster.issue({ commonName: 'konnectivity', ...names, usages: ['server'] });
+  const names = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1', ...ipAddresses] };
+  const server = await cluster.issue({ commonName: 'konnectivity', ...names, usages: ['server', 'client'] });
   const client = await cluster.issue({ commonName: clientName, organizations: clientGroups, usages: ['client'] });
   const ca = cluster.certificatePem;
   return {

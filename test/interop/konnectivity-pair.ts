@@ -15,6 +15,7 @@ import {
   startServer,
   writeKonnectivityFiles,
 } from './konnectivity-peers.ts';
+import type { NetworkNamespace } from './network-namespace.ts';
 import type { PeerProcess } from './peer-process.ts';
 
 /** What the two ends speak: `native` only where both are ours. */
@@ -70,13 +71,19 @@ export interface TunnelPair extends AsyncDisposable {
   kill(end: 'server' | 'agent'): Promise<void>;
 }
 
-export async function startPair(combination: Combination): Promise<TunnelPair> {
+export interface PairOptions {
+  /** Where the agent runs and from where it reaches the server. @default this machine's own network, and loopback */
+  readonly network?: NetworkNamespace;
+}
+
+export async function startPair(combination: Combination, { network }: PairOptions = {}): Promise<TunnelPair> {
   const missing = missingEnds(combination);
   if (missing) throw new Error(missing);
   await using opened = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-pair-'));
   opened.defer(() => rm(directory, { recursive: true, force: true }));
-  const files = await writeKonnectivityFiles(directory);
+  const serverHost = network?.hostAddress ?? '127.0.0.1';
+  const files = await writeKonnectivityFiles(directory, { ipAddresses: network ? [serverHost] : [] });
   const ports = await freePorts();
   const path = join(directory, 'frontend.sock');
   const running: { server?: PeerProcess; agent?: PeerProcess } = {};
@@ -87,11 +94,18 @@ export async function startPair(combination: Combination): Promise<TunnelPair> {
   const start = {
     async server() {
       const program = launched(combination.server, 'server');
-      running.server = await startServer(program, { ...files, mode: combination.mode, udsPath: path, ports });
+      running.server = await startServer(program, {
+        ...files,
+        mode: combination.mode,
+        udsPath: path,
+        ports,
+        agentHost: serverHost,
+      });
     },
     agent(agentId: string, healthPort?: number) {
-      const program = [...launched(combination.agent, 'agent'), ...protocolArguments(combination)];
-      const options = { ...files, ports, serverHealthPort: ports.health, agentId };
+      const inside = network ? ['nsenter', `--net=${network.path}`] : [];
+      const program = [...inside, ...launched(combination.agent, 'agent'), ...protocolArguments(combination)];
+      const options = { ...files, ports, serverHealthPort: ports.health, agentId, serverHost };
       return startAgent(program, healthPort === undefined ? options : { ...options, healthPort });
     },
   };

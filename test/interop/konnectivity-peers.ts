@@ -21,8 +21,11 @@ export interface KonnectivityFiles {
 }
 
 /** Certificates as files, for the flags. */
-export async function writeKonnectivityFiles(directory: string): Promise<KonnectivityFiles> {
-  const credentials = await createTestCredentials();
+export async function writeKonnectivityFiles(
+  directory: string,
+  { ipAddresses = [] }: { ipAddresses?: readonly string[] } = {},
+): Promise<KonnectivityFiles> {
+  const credentials = await createTestCredentials({ ipAddresses });
   await mkdir(directory, { recursive: true });
   const { ca, serverTls, client } = credentials;
   const files = {
@@ -46,9 +49,15 @@ export interface ServerPorts {
 /** Starts a server with the same flags, whoever made it. */
 export async function startServer(
   program: readonly string[],
-  options: KonnectivityFiles & { mode: string; udsPath: string | undefined; ports: ServerPorts },
+  options: KonnectivityFiles & {
+    mode: string;
+    udsPath: string | undefined;
+    ports: ServerPorts;
+    agentHost?: string /** Further flags. */;
+    more?: readonly string[];
+  },
 ): Promise<PeerProcess> {
-  const { directory, mode, udsPath, ports } = options;
+  const { directory, mode, udsPath, ports, agentHost = '127.0.0.1' } = options;
   const file = (name: string) => join(directory, name);
   const frontend = udsPath
     ? [`--uds-name=${udsPath}`, '--server-port=0']
@@ -67,13 +76,14 @@ export async function startServer(
     `--mode=${mode}`,
     ...frontend,
     `--agent-port=${ports.agent}`,
-    '--agent-bind-address=127.0.0.1',
+    `--agent-bind-address=${agentHost}`,
     `--health-port=${ports.health}`,
     '--health-bind-address=127.0.0.1',
     `--admin-port=${ports.admin}`,
     `--cluster-ca-cert=${file('ca.crt')}`,
     `--cluster-cert=${file('server.crt')}`,
     `--cluster-key=${file('server.key')}`,
+    ...(options.more ?? []),
   ];
   const peer = new PeerProcess(path, args, { name: 'Konnectivity server' });
   await peer.until(async () => (await fetch(`http://127.0.0.1:${ports.health}/healthz`)).ok, 15_000);
@@ -83,16 +93,31 @@ export async function startServer(
 /** Starts an agent and waits until the server of `serverHealthPort` counts it. */
 export async function startAgent(
   program: readonly string[],
-  options: KonnectivityFiles & { ports: ServerPorts; serverHealthPort: number; agentId?: string; healthPort?: number },
+  options: KonnectivityFiles & {
+    ports: Pick<ServerPorts, 'agent'>;
+    serverHealthPort: number;
+    /** Further flags. */
+    more?: readonly string[];
+    agentId?: string;
+    healthPort?: number;
+    serverHost?: string;
+  },
 ): Promise<PeerProcess> {
-  const { directory, ports, serverHealthPort, agentId = 'agent-1', healthPort = await freePort() } = options;
+  const {
+    directory,
+    ports,
+    serverHealthPort,
+    agentId = 'agent-1',
+    healthPort = await freePort(),
+    serverHost = '127.0.0.1',
+  } = options;
   const [path = '', ...first] = program;
   const args = [
     ...first,
     '--logtostderr=true',
     '--v=2',
     `--agent-id=${agentId}`,
-    '--proxy-server-host=127.0.0.1',
+    `--proxy-server-host=${serverHost}`,
     `--proxy-server-port=${ports.agent}`,
     `--ca-cert=${join(directory, 'ca.crt')}`,
     `--agent-cert=${join(directory, 'client.crt')}`,
@@ -100,6 +125,7 @@ export async function startAgent(
     `--health-server-port=${healthPort}`,
     '--health-server-host=127.0.0.1',
     `--admin-server-port=${await freePort()}`,
+    ...(options.more ?? []),
   ];
   const peer = new PeerProcess(path, args, { name: 'Konnectivity agent' });
   await peer.until(async () => (await fetch(`http://127.0.0.1:${serverHealthPort}/readyz`)).ok, 15_000);
