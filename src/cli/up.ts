@@ -1,10 +1,12 @@
 import { contextName } from '../client/kubeconfig.ts';
 import { ensureDemoPod } from '../cluster/demo-pod.ts';
+import { probeIsland } from '../cluster/island/probe-island.ts';
+import { prepareIsland, startIslandNode } from '../cluster/island/start-island-node.ts';
 import { startLocalControlPlane } from '../cluster/local-control-plane.ts';
 import { startLocalNode } from '../cluster/local-node.ts';
 import { copyIntoKubeconfig } from '../cluster/user-kubeconfig.ts';
 import { kubeconfigOptions } from './cluster-options.ts';
-import { type CommandSpec, exitCodes } from './command.ts';
+import { CommandError, type CommandSpec, exitCodes } from './command.ts';
 import { controlPlaneOptions, parseControlPlane } from './control-plane-options.ts';
 import { interrupted, untilReady } from './foreground.ts';
 import { openLog } from './logging.ts';
@@ -19,6 +21,12 @@ export const up: CommandSpec = {
     ...controlPlaneOptions,
     ...kubeconfigOptions,
     { flags: '--node-name <name>', description: 'Name of the node', default: 'demo' },
+    {
+      flags: '--node-network <network>',
+      description:
+        "island: a network of the node's own, whose only path is the connection it opens to the API server's port; host: this machine's (default: island where the system lets a user have one)",
+      choices: ['island', 'host'],
+    },
     { flags: '--runtime <name>', description: 'What runs pods', choices: ['process', 'simulated'], default: 'process' },
     { flags: '--process-image <image=path>', description: 'A program that an image name stands for', repeatable: true },
     { flags: '--no-node', description: 'Leave the node out' },
@@ -38,6 +46,19 @@ export const up: CommandSpec = {
     const withDemo = withNode && options.optionalFlag('demo') !== false;
     terminal.expectSteps(3 + Number(withNode) + Number(withDemo));
 
+    const nodeName = options.requiredText('nodeName');
+    const runtime = options.text('runtime') === 'simulated' ? 'simulated' : 'process';
+    const common = {
+      nodesDirectory: paths.nodes,
+      name: nodeName,
+      runtime,
+      images: parseProcessImages(options),
+    } as const;
+    // The island's process starts beside the control plane: each waits for the other only where it must.
+    const network: NodeNetwork = withNode ? await chooseNetwork(options.text('nodeNetwork')) : hostNetwork;
+    const prepared = withNode && network.island ? prepareIsland(common, { log }) : undefined;
+    await using _prepared = prepared;
+
     await using controlPlane = await startLocalControlPlane(config, { log });
     const { server, pki } = controlPlane;
     const file = options.text('kubeconfig');
@@ -52,31 +73,33 @@ export const up: CommandSpec = {
     terminal.done('controllers', 'connected over the secure port, each with a certificate of its own');
     if (!withNode) return await finish();
 
-    await using local = await startLocalNode(
-      controlPlane,
-      {
-        nodesDirectory: paths.nodes,
-        name: options.requiredText('nodeName'),
-        listen: { host: '127.0.0.1', port: 0 },
-        runtime: options.text('runtime') === 'simulated' ? 'simulated' : 'process',
-        images: parseProcessImages(options),
-        onShutdown: 'stop-pods',
-      },
-      { log, signal },
-    );
-    await untilReady(local.node.ready, signal);
+    await using local = await startNode();
+    await untilReady(local.ready, signal);
     terminal.done(
       'node',
       local.joined
-        ? `${local.node.name} joined: token → CSR → client certificate → serving certificate (verified)`
-        : `${local.node.name} is back with its own certificates`,
+        ? `${local.name} joined: token → CSR → client certificate → serving certificate (verified)`
+        : `${local.name} is back with its own certificates`,
     );
+    terminal.say(`  ${network.explanation}`);
     if (withDemo) {
       const pod = await ensureDemoPod(controlPlane.client, signal);
       terminal.done('pod', `default/${pod.metadata?.name} Running on ${pod.spec?.nodeName} at ${pod.status?.podIP}`);
     }
     // Awaited here: returning the promise alone would end the cluster first.
     return await finish();
+
+    async function startNode(): Promise<StartedNode> {
+      if (prepared) {
+        const { serviceClusterIpRange } = config.api ?? {};
+        const island = { ...common, ...(serviceClusterIpRange !== undefined && { serviceClusterIpRange }) };
+        return startIslandNode(controlPlane, island, { log, signal, prepared });
+      }
+      const listen = { host: '127.0.0.1', port: 0 };
+      const local = await startLocalNode(controlPlane, { ...common, listen, onShutdown: 'stop-pods' }, { log, signal });
+      const { name, ready } = local.node;
+      return { name, ready, joined: local.joined, [Symbol.asyncDispose]: () => local[Symbol.asyncDispose]() };
+    }
 
     async function finish() {
       terminal.done('ready', 'the cluster runs until Ctrl-C');
@@ -87,6 +110,40 @@ export const up: CommandSpec = {
     }
   },
 };
+
+interface StartedNode extends AsyncDisposable {
+  readonly name: string;
+  readonly joined: boolean;
+  readonly ready: Promise<void>;
+}
+
+interface NodeNetwork {
+  readonly island: boolean;
+  /** What the user should know about it. */
+  readonly explanation: string;
+}
+
+const hostNetwork: NodeNetwork = {
+  island: false,
+  explanation: "network: this machine's; pods have loopback addresses",
+};
+
+/** @throws {CommandError} where an island was asked for and cannot be had */
+async function chooseNetwork(asked: string | undefined): Promise<NodeNetwork> {
+  if (asked === 'host') return hostNetwork;
+  const probe = await probeIsland();
+  if (probe.ok) {
+    return {
+      island: true,
+      explanation:
+        "network: an island, reached by its own tunnel only; its pods have no internet (--node-network host gives them this machine's)",
+    };
+  }
+  if (asked === 'island') {
+    throw new CommandError(`no island can be had: ${probe.reason}`, { hint: 'fairlead up --node-network host' });
+  }
+  return { island: false, explanation: `network: this machine's, because ${probe.reason}` };
+}
 
 function nextCommands(withDemo: boolean): string[] {
   if (!withDemo) return ['kubectl get nodes', 'kubectl get namespaces', 'fairlead token create'];
