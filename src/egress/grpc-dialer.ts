@@ -6,6 +6,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2';
 import { fairleadVersion } from '../lib/version.ts';
+import { writeBehind } from '../stream/write-behind.ts';
 import { decodeGrpcMessage, frameGrpcMessage, GrpcMessageDecoder } from '../wire/grpc.ts';
 import { decodePacket, encodePacket, type Packet } from '../wire/konnectivity.ts';
 import { ProxyDialError, type ProxyDialer } from './egress-selector.ts';
@@ -34,7 +35,7 @@ export function grpcDialer({ path, timeoutMs = dialTimeoutMs }: GrpcDialerOption
     dial: async (target, { signal }) => {
       const socket = await connectProxy({ path }, { signal });
       const session = connectHttp2('http://localhost', {
-        createConnection: () => socket,
+        createConnection: () => writeBehind(socket),
         settings: { enablePush: false, initialWindowSize: streamWindowBytes },
         maxSessionMemory: 64,
       });

@@ -53,6 +53,10 @@ function requestTunnel(socket: Socket, { authority, name, signal }: TunnelReques
     const abandon = () => failed(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
     const ended = () => failed(new Error('unexpected EOF'));
     let timer = setTimeout(() => failed(new Error(`no answer within ${answerTimeoutMs} ms`)), answerTimeoutMs);
+    // By `readable`, because a socket that was paused would stay so for its new owner.
+    const readSome = () => {
+      for (let chunk: Buffer | null = socket.read(); chunk; chunk = settled ? null : socket.read()) take(chunk);
+    };
     const take = (chunk: Buffer) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
       const end = received.indexOf('\r\n\r\n');
@@ -68,7 +72,6 @@ function requestTunnel(socket: Socket, { authority, name, signal }: TunnelReques
       if (status !== '200')
         return refused(`proxy error from ${name} while dialing ${authority}, code ${status}: ${code}`, behind);
       settle();
-      socket.pause();
       if (behind.length > 0) socket.unshift(behind);
       socket.on('error', () => {}); // until the new owner listens; a broken stream also closes
       resolve(socket);
@@ -91,17 +94,19 @@ function requestTunnel(socket: Socket, { authority, name, signal }: TunnelReques
       socket.once('error', tell);
       signal.addEventListener('abort', tell, { once: true });
     };
+    let settled = false;
     const settle = () => {
+      settled = true;
       clearTimeout(timer);
       signal.removeEventListener('abort', abandon);
-      socket.off('data', take);
+      socket.off('readable', readSome);
       socket.off('end', ended);
       socket.off('close', ended);
       socket.off('error', failed);
     };
     if (signal.aborted) return abandon();
     signal.addEventListener('abort', abandon, { once: true });
-    socket.on('data', take);
+    socket.on('readable', readSome);
     socket.once('end', ended);
     socket.once('close', ended);
     socket.once('error', failed);
