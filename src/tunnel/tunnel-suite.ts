@@ -4,7 +4,7 @@ import net, { type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import { silentLogger } from '../lib/log.ts';
+import { type Logger, silentLogger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { openClusterPki } from '../pki/authority.ts';
 import { type AgentConfig, KonnectivityAgent } from './agent/run-agent.ts';
@@ -51,7 +51,13 @@ export interface TestTunnel extends AsyncDisposable {
 /** A server with a front end on a Unix socket and one agent that is connected to it. */
 export async function openTestTunnel(
   credentials: TestCredentials,
-  options: { server?: Partial<KonnectivityConfig>; agent?: Partial<AgentConfig>; mode?: 'grpc' | 'http-connect' } = {},
+  options: {
+    server?: Partial<KonnectivityConfig>;
+    agent?: Partial<AgentConfig>;
+    mode?: 'grpc' | 'http-connect';
+    /** The server's. */
+    log?: Logger;
+  } = {},
 ): Promise<TestTunnel> {
   await using opened = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-tunnel-'));
@@ -67,7 +73,7 @@ export async function openTestTunnel(
         frontend: { mode: options.mode ?? 'http-connect', address: { path: udsPath } },
         ...options.server,
       },
-      { log: silentLogger, signal: new AbortController().signal, metrics: serverMetrics },
+      { log: options.log ?? silentLogger, signal: new AbortController().signal, metrics: serverMetrics },
     ),
   );
   const agent = opened.use(

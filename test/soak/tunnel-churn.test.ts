@@ -110,7 +110,7 @@ async function giveUp(pair: TunnelPair, target: string): Promise<void> {
 async function echo(tunnel: Duplex): Promise<void> {
   const answered = Promise.withResolvers<void>();
   tunnel.on('error', answered.reject);
-  tunnel.once('close', () => answered.reject(new Error('it was lost')));
+  for (const event of ['end', 'close']) tunnel.once(event, () => answered.reject(new Error('it was lost')));
   tunnel.once('data', () => answered.resolve());
   tunnel.resume();
   tunnel.write('ping');
