@@ -10,7 +10,6 @@ import {
   refusedLine,
   versionHeader,
 } from './native-protocol.ts';
-import { watchPeer } from './watch-peer.ts';
 
 export interface AcceptTunnelOptions {
   readonly serverId: string;
@@ -20,6 +19,7 @@ export interface AcceptTunnelOptions {
 /** An agent that answered the hello. It is not authenticated by that. */
 export interface GreetedAgent {
   readonly session: ClientHttp2Session;
+  readonly socket: Socket;
   readonly hello: ClientHttp2Stream;
   /** `agentid`, `agentidentifiers`, `authorization`. */
   readonly headers: IncomingHttpHeaders;
@@ -40,8 +40,6 @@ export class DuplicateAgentError extends Error {
 const maxReasonLength = 1000;
 /** How long the refusal may take. */
 const refuseMs = 1000;
-const quietMs = 5_000;
-const deadMs = 9_000;
 
 /**
  * The server's end of a native tunnel: speaks HTTP/2 as a client on a connection that the agent opened, and asks who the agent is.
@@ -86,8 +84,7 @@ export function acceptTunnel(socket: Socket, { serverId, serverCount }: AcceptTu
       else {
         clearTimeout(timer);
         session.off('close', onClose);
-        watchPeer(session, { bytesRead: () => socket.bytesRead, quietMs, deadMs });
-        resolve({ session, hello, headers });
+        resolve({ session, socket, hello, headers });
       }
     });
   });

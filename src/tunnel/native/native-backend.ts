@@ -12,6 +12,7 @@ import { ControlChannel } from './control-channel.ts';
 import { NativeConnection } from './native-connection.ts';
 import { drainingLine, drainLine, errorHeader, maxConnections, welcomeLine } from './native-protocol.ts';
 import { SlowReaders } from './slow-readers.ts';
+import { watchPeer } from './watch-peer.ts';
 
 export interface NativeBackendOptions {
   readonly agentId: string;
@@ -28,6 +29,8 @@ export interface NativeBackendOptions {
 
 /** What an address may be made of: it becomes a pseudo-header. */
 const addressPattern = /^[\w.:[\]%-]{1,300}$/;
+const quietMs = 5_000;
+const deadMs = 9_000;
 /** How long the end of a retired tunnel may take. */
 const retireMs = 1000;
 
@@ -41,12 +44,13 @@ export class NativeBackend implements TunnelBackend {
   readonly #control: ControlChannel;
   readonly #slowReaders: SlowReaders;
   readonly #connections = new Set<NativeConnection>();
+  #loss: Error | undefined;
   #dials = 0;
   #lastConnectId = 0n;
   #draining = false;
   #over = false;
 
-  constructor({ session, hello }: GreetedAgent, options: NativeBackendOptions) {
+  constructor({ session, socket, hello }: GreetedAgent, options: NativeBackendOptions) {
     this.agentId = options.agentId;
     this.identifiers = options.identifiers;
     this.nodeName = options.nodeName;
@@ -69,7 +73,7 @@ export class NativeBackend implements TunnelBackend {
       },
       onEnd: (error) => {
         cause ??= error;
-        session.destroy();
+        this.#fail(error);
       },
     });
     session.on('error', (error) => {
@@ -79,6 +83,15 @@ export class NativeBackend implements TunnelBackend {
       this.#over = true;
       options.onEnd(this, cause);
     };
+    watchPeer(session, {
+      bytesRead: () => socket.bytesRead,
+      onDead: (error) => {
+        cause ??= error;
+        this.#fail(error);
+      },
+      quietMs,
+      deadMs,
+    });
     this.#control.send(welcomeLine);
     if (session.destroyed) process.nextTick(end);
     else session.once('close', end);
@@ -146,12 +159,19 @@ export class NativeBackend implements TunnelBackend {
 
   retire(): void {
     this.#control.end();
-    setTimeout(() => this.#session.destroy(), retireMs).unref();
+    setTimeout(() => this.#fail(new Error('the server ended the tunnel')), retireMs).unref();
+  }
+
+  /** Streams are broken one by one: what Node does with them when a session is destroyed looks like an end to the peer. */
+  #fail(cause: Error | undefined): void {
+    this.#loss ??= new Error(`the tunnel of agent ${this.agentId} was lost`, { cause });
+    for (const connection of this.#connections) connection.lose();
+    this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
   }
 
   #refuse({ protocol, address, signal }: Omit<BackendDial, 'timeoutMs'>): DialError | undefined {
     if (signal.aborted) return new DialError('canceled', 'dial canceled', { cause: signal.reason });
-    if (this.#over || this.#session.destroyed || this.#session.closed) return lostError(undefined);
+    if (this.#loss || this.#over || this.#session.destroyed || this.#session.closed) return lostError(undefined);
     if (protocol !== 'tcp') return new DialError('error_response', `dial ${protocol}: unknown network ${protocol}`);
     if (!addressPattern.test(address)) {
       return new DialError('error_response', `dial tcp: address ${address}: missing or invalid port in address`);
@@ -166,7 +186,7 @@ export class NativeBackend implements TunnelBackend {
       address,
       slowReaders: this.#slowReaders,
       loss: () =>
-        this.#over || this.#session.destroyed ? new Error(`the tunnel of agent ${this.agentId} was lost`) : undefined,
+        this.#loss ?? (this.#session.destroyed ? new Error(`the tunnel of agent ${this.agentId} was lost`) : undefined),
       onClose: () => {
         this.#connections.delete(connection);
         this.#metrics.establishedConnections.dec();

@@ -91,6 +91,11 @@ export class NativeConnection extends Duplex implements TunnelStream, QueueHolde
     this.#close('reset');
   }
 
+  /** The tunnel ends: what was received is still read, then the connection fails with its loss. */
+  lose(): void {
+    if (!this.#stream.destroyed) this.#breakStream(cancel);
+  }
+
   override _read(): void {
     this.#stream.resume();
   }

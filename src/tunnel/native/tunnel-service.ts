@@ -33,6 +33,7 @@ export class TunnelService implements AgentConnection {
   readonly #options: AgentConnectionOptions;
   readonly #slowReaders: SlowReaders;
   readonly #connections = new Set<NativeConnection>();
+  #loss: Error | undefined;
   #dials = 0;
   #lastConnectId = 0n;
   #over = false;
@@ -56,7 +57,7 @@ export class TunnelService implements AgentConnection {
       },
       onEnd: (error) => {
         cause ??= error;
-        session.destroy();
+        this.#fail(error);
       },
     });
     session.on('error', (error: Error) => {
@@ -69,7 +70,15 @@ export class TunnelService implements AgentConnection {
       if (cause) options.metrics.countServerFailure();
       options.onEnd(this, cause);
     };
-    watchPeer(session, { bytesRead: () => socket.bytesRead, quietMs, deadMs });
+    watchPeer(session, {
+      bytesRead: () => socket.bytesRead,
+      onDead: (error) => {
+        cause ??= error;
+        this.#fail(error);
+      },
+      quietMs,
+      deadMs,
+    });
     if (session.destroyed) process.nextTick(end);
     else session.once('close', end);
   }
@@ -88,7 +97,14 @@ export class TunnelService implements AgentConnection {
 
   close(): void {
     this.#control.end();
-    this.#session.destroy();
+    this.#fail(undefined);
+  }
+
+  /** Streams are broken one by one: what Node does with them when a session is destroyed looks like an end to the peer. */
+  #fail(cause: Error | undefined): void {
+    this.#loss ??= new Error('the tunnel was lost', { cause });
+    for (const connection of this.#connections) connection.lose();
+    this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
   }
 
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -121,7 +137,7 @@ export class TunnelService implements AgentConnection {
         connectId: ++this.#lastConnectId,
         address,
         slowReaders: this.#slowReaders,
-        loss: () => (this.#session.destroyed ? new Error('the tunnel was lost') : undefined),
+        loss: () => this.#loss ?? (this.#session.destroyed ? new Error('the tunnel was lost') : undefined),
         onClose: () => {
           this.#connections.delete(connection);
           metrics.openEndpointConnections.dec();

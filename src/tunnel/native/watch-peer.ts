@@ -7,15 +7,17 @@ export interface WatchPeerOptions {
   readonly quietMs: number;
   /** One that says nothing for so long is gone. */
   readonly deadMs: number;
+  /** Called once. */
+  readonly onDead: (error: Error) => void;
 }
 
 const tickMs = 1000;
 
 /**
- * Finds a peer that is gone without a word, and destroys the session then. Whatever comes from the peer shows that it lives, so that a ping that
+ * Finds a peer that is gone without a word. Whatever comes from the peer shows that it lives, so that a ping that
  * waits behind much data on a slow line harms nobody; time in which this process did not run does not count. Ends with the session.
  */
-export function watchPeer(session: Http2Session, { bytesRead, quietMs, deadMs }: WatchPeerOptions): void {
+export function watchPeer(session: Http2Session, { bytesRead, quietMs, deadMs, onDead }: WatchPeerOptions): void {
   let bytes = -1;
   let tickedMs = performance.now();
   let heardMs = tickedMs;
@@ -32,7 +34,8 @@ export function watchPeer(session: Http2Session, { bytesRead, quietMs, deadMs }:
     }
     if (session.destroyed) return;
     if (nowMs - heardMs >= deadMs) {
-      session.destroy(new Error(`the peer did not answer a ping within ${Math.round((nowMs - heardMs) / 1000)} s`));
+      clearInterval(timer);
+      onDead(new Error(`the peer did not answer a ping within ${Math.round((nowMs - heardMs) / 1000)} s`));
     } else if (nowMs - heardMs >= quietMs && !pinged) {
       pinged = true;
       session.ping(() => {});
