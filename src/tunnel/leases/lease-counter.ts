@@ -15,6 +15,7 @@ export class LeaseCounter {
   readonly #options: LeaseCounterOptions;
   readonly #clock: Clock;
   #lastCount = 1;
+  #complained = false;
   #lastAddresses: readonly ServerAddress[] = [];
 
   constructor(options: LeaseCounterOptions) {
@@ -40,8 +41,11 @@ export class LeaseCounter {
       const valid = [...this.#options.list()].filter((lease) => isLeaseValid(lease, nowMs));
       this.#lastCount = Math.max(1, valid.length);
       const written = valid.map(({ metadata }) => metadata?.annotations?.[agentAddressAnnotation] ?? '');
+      this.#complained = false;
       this.#lastAddresses = [...new Set(written)].sort().flatMap((text) => parseServerAddress(text) ?? []);
     } catch (error) {
+      if (this.#complained) return;
+      this.#complained = true;
       this.#options.log.debug('Cannot read the leases of servers; the last count holds', {
         count: this.#lastCount,
         error,

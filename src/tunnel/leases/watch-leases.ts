@@ -44,7 +44,10 @@ export function watchLeases({ client, namespace, selector, metrics, log }: Watch
   return {
     counter,
     synced: informer.synced,
-    subscribe: (listener) => void informer.subscribe(listener),
+    subscribe: (listener) => {
+      informer.subscribe(listener);
+      informer.synced.then(listener, () => {}); // closed before
+    },
     [Symbol.asyncDispose]: () => informer[Symbol.asyncDispose](),
   };
 }
