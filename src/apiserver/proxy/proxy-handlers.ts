@@ -1,4 +1,4 @@
-import { badRequest } from '../../api/errors.ts';
+import { ApiError, badRequest } from '../../api/errors.ts';
 import type { Authorizer } from '../../auth/authorizer.ts';
 import type { Metrics } from '../../lib/metrics.ts';
 import type { Auditor } from '../audit/auditor.ts';
@@ -69,7 +69,8 @@ export function createProxyHandlers(options: ProxyHandlersOptions): ProxyHandler
     (kind: string, serve: Serve): ConnectHandler =>
     async (context) => {
       const { exchange, info } = context;
-      if (!methods.has(exchange.method) || !verbs.has(info.verb)) throw methodNotAllowed();
+      if (!verbs.has(info.verb)) throw unknownResource();
+      if (!methods.has(exchange.method)) throw methodNotAllowed();
       if (exchange.query.has('dryRun')) throw badRequest('dryRun is not supported');
       const id = parseProxyId(info.name, kind);
       await options.admit(context);
@@ -100,6 +101,10 @@ export function createProxyHandlers(options: ProxyHandlersOptions): ProxyHandler
     ]),
     [Symbol.dispose]: () => pool[Symbol.dispose](),
   };
+}
+
+function unknownResource(): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
 }
 
 /** Names that the front proxy may use beside upstream's own. */
