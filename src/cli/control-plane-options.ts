@@ -4,13 +4,23 @@ import { clusterOptions, parseCluster } from './cluster-options.ts';
 import type { OptionSpec, OptionValues } from './command.ts';
 
 /** Flags of the commands that run a control plane of this machine. */
-export const controlPlaneOptions: readonly OptionSpec[] = [...clusterOptions, ...apiServerOptions];
+export const controlPlaneOptions: readonly OptionSpec[] = [
+  ...clusterOptions,
+  ...apiServerOptions,
+  {
+    flags: '--egress-selector-config-file <file>',
+    description:
+      'EgressSelectorConfiguration: which traffic goes through which proxy server (default: each node by its recorded route)',
+  },
+];
 
 /** @throws {ConfigError} naming the flag */
 export function parseControlPlane(options: OptionValues): LocalControlPlaneConfig {
   const { name, paths } = parseCluster(options);
   const { extraNames, ...api } = parseApiServerOptions(options);
   const kubeletAuthority = parseKubeletAuthority(options);
+  const egressSelectorFile = options.text('egressSelectorConfigFile');
+  const egressSelectorFile = options.text('egressSelectorConfigFile');
   const port = options.integer('securePort', { min: 0, max: 65_535 });
   return {
     name,
@@ -20,6 +30,8 @@ export function parseControlPlane(options: OptionValues): LocalControlPlaneConfi
     api,
     kubeletPreferredAddressTypes: options.list('kubeletPreferredAddressTypes'),
     ...(port !== undefined && { port }),
+    ...(egressSelectorFile !== undefined && { egressSelectorFile }),
     ...(kubeletAuthority && { kubeletAuthority }),
+    ...(egressSelectorFile !== undefined && { egressSelectorFile }),
   };
 }

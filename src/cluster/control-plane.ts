@@ -6,6 +6,7 @@ import type { ApiServer } from '../apiserver/listen.ts';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
 import { createEgress } from '../egress/create-egress.ts';
+import { loadEgressSelector, loadEgressSelector } from '../egress/load-egress-selector.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
@@ -40,8 +41,12 @@ export interface ControlPlaneConfig {
   readonly kubeletAuthority?: { readonly pem: string | undefined };
   /** @default InternalIP, ExternalIP, Hostname */
   readonly kubeletPreferredAddressTypes?: readonly string[];
+  /** Path of upstream's `EgressSelectorConfiguration`: the kinds of traffic that it names go where it says, whatever a node's route is. */
+  readonly egressSelectorFile?: string;
   /** Whether controllers and the scheduler run here. @default true */
   readonly controllers?: boolean;
+  /** Path of upstream's `EgressSelectorConfiguration`. @default each node by its recorded route */
+  readonly egressSelectorFile?: string;
 }
 
 export interface ControlPlaneOptions {
@@ -83,7 +88,10 @@ export async function startControlPlane(
       { log: log.with({ component: 'tunnel' }), signal: new AbortController().signal, metrics },
     ),
   );
-  const dial = options.dial ?? createEgress({ objects: () => api?.objects, tunnel: tunnel.dial, metrics, log });
+  const { egressSelectorFile } = config;
+  const selector = egressSelectorFile === undefined ? undefined : await loadEgressSelector(egressSelectorFile, { log });
+  const dial =
+    options.dial ?? createEgress({ objects: () => api?.objects, tunnel: tunnel.dial, selector, metrics, log });
   // The store's thread starts and files are read while the API server's modules load.
   const opening = openStore(config, log, clock, metrics);
   parts.defer(() =>

@@ -16,6 +16,8 @@ export interface LocalControlPlaneConfig {
   readonly api?: Partial<ApiServerConfig>;
   readonly kubeletAuthority?: ControlPlaneConfig['kubeletAuthority'];
   readonly kubeletPreferredAddressTypes?: readonly string[];
+  readonly egressSelectorFile?: string;
+  readonly egressSelectorFile?: string;
 }
 
 /** A control plane that keeps its data in a directory, with what people need to find it there: admin kubeconfig and record. */
