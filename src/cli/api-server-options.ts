@@ -35,11 +35,6 @@ export const apiServerOptions: readonly OptionSpec[] = [
     flags: '--kubelet-certificate-authority <file>',
     description: "CA of kubelets' serving certificates (default: the cluster's own; empty: not verified, as upstream)",
   },
-  {
-    flags: '--egress-selector-config-file <file>',
-    description:
-      'Proxy servers for traffic to the cluster (EgressSelectorConfiguration; default: by each node’s route)',
-  },
   { flags: '--kubelet-preferred-address-types <types>', description: 'Node address types in order', repeatable: true },
   {
     flags: '--proxy-strict',
