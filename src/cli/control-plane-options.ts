@@ -4,22 +4,13 @@ import { clusterOptions, parseCluster } from './cluster-options.ts';
 import type { OptionSpec, OptionValues } from './command.ts';
 
 /** Flags of the commands that run a control plane of this machine. */
-export const controlPlaneOptions: readonly OptionSpec[] = [
-  ...clusterOptions,
-  ...apiServerOptions,
-  {
-    flags: '--egress-selector-config-file <file>',
-    description:
-      'EgressSelectorConfiguration: which traffic goes through which proxy server (default: each node by its recorded route)',
-  },
-];
+export const controlPlaneOptions: readonly OptionSpec[] = [...clusterOptions, ...apiServerOptions];
 
 /** @throws {ConfigError} naming the flag */
 export function parseControlPlane(options: OptionValues): LocalControlPlaneConfig {
   const { name, paths } = parseCluster(options);
   const { extraNames, ...api } = parseApiServerOptions(options);
   const kubeletAuthority = parseKubeletAuthority(options);
-  const egressSelectorFile = options.text('egressSelectorConfigFile');
   const egressSelectorFile = options.text('egressSelectorConfigFile');
   const port = options.integer('securePort', { min: 0, max: 65_535 });
   return {
@@ -32,6 +23,5 @@ export function parseControlPlane(options: OptionValues): LocalControlPlaneConfi
     ...(port !== undefined && { port }),
     ...(egressSelectorFile !== undefined && { egressSelectorFile }),
     ...(kubeletAuthority && { kubeletAuthority }),
-    ...(egressSelectorFile !== undefined && { egressSelectorFile }),
   };
 }

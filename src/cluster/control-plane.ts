@@ -6,7 +6,7 @@ import type { ApiServer } from '../apiserver/listen.ts';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
 import { createEgress } from '../egress/create-egress.ts';
-import { loadEgressSelector, loadEgressSelector } from '../egress/load-egress-selector.ts';
+import { loadEgressSelector } from '../egress/load-egress-selector.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
@@ -45,8 +45,6 @@ export interface ControlPlaneConfig {
   readonly egressSelectorFile?: string;
   /** Whether controllers and the scheduler run here. @default true */
   readonly controllers?: boolean;
-  /** Path of upstream's `EgressSelectorConfiguration`. @default each node by its recorded route */
-  readonly egressSelectorFile?: string;
 }
 
 export interface ControlPlaneOptions {

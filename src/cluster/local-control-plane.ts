@@ -17,7 +17,6 @@ export interface LocalControlPlaneConfig {
   readonly kubeletAuthority?: ControlPlaneConfig['kubeletAuthority'];
   readonly kubeletPreferredAddressTypes?: readonly string[];
   readonly egressSelectorFile?: string;
-  readonly egressSelectorFile?: string;
 }
 
 /** A control plane that keeps its data in a directory, with what people need to find it there: admin kubeconfig and record. */
