@@ -35,6 +35,11 @@ export const apiServerOptions: readonly OptionSpec[] = [
     flags: '--kubelet-certificate-authority <file>',
     description: "CA of kubelets' serving certificates (default: the cluster's own; empty: not verified, as upstream)",
   },
+  {
+    flags: '--egress-selector-config-file <file>',
+    description:
+      'EgressSelectorConfiguration: which traffic goes by which proxy server (default: each node by its route)',
+  },
   { flags: '--kubelet-preferred-address-types <types>', description: 'Node address types in order', repeatable: true },
   {
     flags: '--proxy-strict',
