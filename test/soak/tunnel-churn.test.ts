@@ -22,7 +22,7 @@ const dials = 20_000 * soakFactor;
 const atOnce = 50;
 const agents = 2;
 const agentLifeMs = 1_500;
-const memoryGrowthMb = 40;
+const memoryGrowthMb = 60;
 
 const tested = tunnelEnds.filter(({ server, agent }) => server === 'ours' && agent === 'ours');
 for (const ends of tested) {
@@ -72,10 +72,11 @@ interface Counts {
   refused: number;
   /** Their agent was killed. */
   lost: number;
+  readonly reasons: Record<string, number>;
 }
 
 async function churn(pair: TunnelPair, times: number, targets: { echo: string; refusing: string }): Promise<Counts> {
-  const counts: Counts = { echoed: 0, givenUp: 0, refused: 0, lost: 0 };
+  const counts: Counts = { echoed: 0, givenUp: 0, refused: 0, lost: 0, reasons: {} };
   await inParallel(times, atOnce, async (index) => {
     if (index % 3 === 0) {
       await giveUp(pair, targets.echo);
@@ -88,8 +89,12 @@ async function churn(pair: TunnelPair, times: number, targets: { echo: string; r
       await echo(tunnel);
       counts.echoed++;
     } catch (error) {
-      if (/connection refused/.test(String(error))) counts.refused++;
-      else counts.lost++;
+      const reason = String(error).slice(0, 120);
+      if (/connection refused/.test(reason)) counts.refused++;
+      else {
+        counts.lost++;
+        counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
+      }
     }
   });
   return counts;
