@@ -11,6 +11,7 @@ import { formatHead, formatRow } from './harness/table.ts';
 import { kubectlArea } from './kubectl.ts';
 import { memoryArea } from './memory.ts';
 import { mixedArea } from './mixed.ts';
+import { proxyArea } from './proxy.ts';
 import { readsArea } from './reads.ts';
 import { startArea } from './start.ts';
 import { storageArea } from './storage-area.ts';
@@ -29,6 +30,7 @@ const areas: readonly Area[] = [
   writesArea,
   mixedArea,
   streamsArea,
+  proxyArea,
   tunnelArea,
   storageArea,
 ];

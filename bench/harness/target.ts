@@ -44,13 +44,18 @@ export function startRawTls(): Promise<Target> {
   return startChild('raw-tls-process.ts');
 }
 
+/** A reverse proxy in a few lines of bare Node, with HTTP/2 on TLS before it, to `http://<backend>`. */
+export function startBareProxy(backend: string): Promise<Target> {
+  return startChild('bare-proxy-process.ts', undefined, [backend]);
+}
+
 /** As the launcher sets it. */
 const compileCache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fairlead', 'compile');
 
-async function startChild(program: string, kept?: string): Promise<Target> {
+async function startChild(program: string, kept?: string, more: readonly string[] = []): Promise<Target> {
   const directory = kept ?? mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
   const started = performance.now();
-  const child = fork(join(import.meta.dirname, program), [directory], {
+  const child = fork(join(import.meta.dirname, program), [directory, ...more], {
     execArgv: ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning', ...profilerArguments(program)],
     env: { MALLOC_ARENA_MAX: '2', ...process.env, NODE_COMPILE_CACHE: compileCache },
   });
