@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdtempSync, readlinkSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -175,6 +175,30 @@ for (const [who, user] of users) {
       await tool().apply(podManifest('probed', [container]));
       await tool().run(['wait', '--for=condition=Ready', 'pod/probed', '--timeout=60s']);
       assert.match(await shell('probed', 'cat /tmp/seen'), new RegExp(` ${await podIp('probed')}/32`));
+    });
+
+    test('files are copied both ways', async () => {
+      const content = Buffer.alloc(3_000_000, 'island');
+      await tool().run(['cp', tool().file('there', content), 'one:/tmp/there']);
+      await tool().run(['cp', 'one:/tmp/there', 'back']);
+      assert.equal(readFileSync(join(tool().scratch, 'back')).compare(content), 0);
+    });
+
+    test('many pods come at once with an address each, and leave nothing behind', async () => {
+      const names = Array.from({ length: 12 }, (_, index) => `many-${index}`);
+      const namespaces = `/proc/${cluster().pid}/root${join(directory, 'nodes/demo/netns')}`;
+      const parts = async () => {
+        const links = await shell('host', 'ip -brief link | grep -c ^pod');
+        return `${links} links, ${readdirSync(namespaces).length} namespaces`;
+      };
+      const before = await parts();
+      await tool().apply(...names.map((name) => podManifest(name, [shellContainer('c', sleeper)])));
+      const pods = names.map((name) => `pod/${name}`);
+      await tool().run(['wait', '--for=condition=Ready', ...pods, '--timeout=60s']);
+      const listed = await tool().text(['get', ...pods, '-o', 'jsonpath={.items[*].status.podIP}']);
+      assert.equal(new Set(listed.split(' ')).size, names.length);
+      await tool().run(['delete', ...pods, '--timeout=60s']);
+      while ((await parts()) !== before) await delay(100); // the node is done a moment after the objects have gone
     });
 
     test('the next start finds the node and its pods, at their addresses', async () => {
