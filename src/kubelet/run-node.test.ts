@@ -106,3 +106,34 @@ test('a node that goes down says so on its Node object and ends its pods within 
   assert.deepEqual([ready?.status, ready?.message], ['False', 'node is shutting down']);
   assert.deepEqual(await processesNaming(bed.directory), []);
 });
+
+test('a node whose tunnel is lost is not Ready until it is back', async () => {
+  await using bed = await openBed();
+  let lost: string | undefined;
+  let tell = () => {};
+  await using node = await bed.run({
+    runtime: 'simulated',
+    openTunnel: ({ nodeName, certificate, onChange }) => {
+      assert.equal(nodeName, 'node-1');
+      assert.match(certificate()?.certificate ?? '', /BEGIN CERTIFICATE/);
+      tell = onChange;
+      queueMicrotask(onChange); // connected
+      return { notReady: () => lost, [Symbol.asyncDispose]: async () => {} };
+    },
+  });
+  await node.ready;
+  const until = async (status: string) => {
+    for await (const event of bed.client.watch<Node>(nodes, { fieldSelector: 'metadata.name=node-1' })) {
+      if (event.type === 'ERROR') throw new Error('the watch failed');
+      const ready = event.object.status?.conditions?.find(({ type }) => type === 'Ready');
+      if (ready?.status === status) return ready.message;
+    }
+    throw new Error('the watch ended');
+  };
+  lost = 'the tunnel to the control plane is not connected';
+  tell();
+  assert.equal(await until('False'), lost);
+  lost = undefined;
+  tell();
+  assert.equal(await until('True'), 'kubelet is posting ready status');
+});
