@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly terminating: boolean;
   /** On this node. */
   readonly local: boolean;
+  /** Certainly not on this node: an endpoint that names no node may be anywhere. */
+  readonly elsewhere: boolean;
   /** Absent: no hints, of use everywhere. */
   readonly forZones?: readonly string[];
   readonly forNodes?: readonly string[];
@@ -41,6 +43,7 @@ export function endpointsOf(
         serving: conditions.serving ?? ready,
         terminating: conditions.terminating ?? false,
         local: node !== undefined && node === nodeName,
+        elsewhere: node !== undefined && node !== nodeName,
         ...(hints?.forZones && { forZones: hints.forZones.map(({ name }) => name) }),
         ...(hints?.forNodes && { forNodes: hints.forNodes.map(({ name }) => name) }),
       };

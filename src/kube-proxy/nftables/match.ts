@@ -4,8 +4,6 @@ import { type Family, familyOf } from '../service-port.ts';
 /** What the rules of every Service depend on. */
 export interface MatchOptions {
   readonly localDetector: LocalDetector;
-  /** The only node, or its name is not known: hairpins are looked for everywhere. */
-  readonly everyEndpointIsLocal: boolean;
 }
 
 /** Matches of packets that come from a pod of this cluster: one of them is enough. Empty where that cannot be told. */

@@ -139,6 +139,6 @@ export class NftablesProxier implements Proxier {
 
   #match() {
     const { localDetector = { kind: 'none' } } = this.#options.config;
-    return { localDetector, everyEndpointIsLocal: false };
+    return { localDetector };
   }
 }

@@ -26,16 +26,19 @@ function addPort(to: FragmentBuilder, state: PortState, options: MatchOptions): 
 
   if (isExternallyReachable(port)) {
     const external = externalLocal ? local : cluster;
-    const served = external.length > 0;
-    const verdict = served ? `goto ${portChain('external', port)}` : refusal(state);
+    // Without an endpoint here, those inside of the cluster are still sent to the others: the chain tells them apart.
+    const captured = external.length > 0 || cluster.length > 0;
+    const chain = `goto ${portChain('external', port)}`;
     for (const address of [...port.externalIps, ...port.loadBalancerIps]) {
-      to.element(served ? names.serviceIps : names.noEndpointServices, destination(address), verdict);
+      if (captured) to.element(names.serviceIps, destination(address), chain);
+      if (external.length === 0) to.element(names.noEndpointServices, destination(address), refusal(state));
     }
     if (port.nodePort > 0) {
       const key = `${port.protocol} . ${port.nodePort}`;
-      to.element(served ? names.serviceNodePorts : names.noEndpointNodePorts, key, verdict);
+      if (captured) to.element(names.serviceNodePorts, key, chain);
+      if (external.length === 0) to.element(names.noEndpointNodePorts, key, refusal(state));
     }
-    if (served) addExternalChain(to, state, options);
+    if (captured) addExternalChain(to, state, options);
     addFirewall(to, port, destination);
   }
 
@@ -44,7 +47,7 @@ function addPort(to: FragmentBuilder, state: PortState, options: MatchOptions): 
   if (port.affinitySeconds !== undefined) addAffinity(to, port, [...new Set([...cluster, ...local])]);
   for (const endpoint of [...cluster, ...local]) {
     // Only an endpoint of this node can be sent back its own packets by this node.
-    if (!endpoint.local && !options.everyEndpointIsLocal) continue;
+    if (endpoint.elsewhere) continue;
     const { address } = endpoint;
     to.element(names.hairpin, `${address} . ${address} . ${port.protocol} . ${endpoint.port}`);
   }
@@ -55,7 +58,7 @@ function refusal({ hasAny }: PortState): string {
   return hasAny ? 'drop' : `goto ${names.reject}`;
 }
 
-function addExternalChain(to: FragmentBuilder, { port, cluster }: PortState, options: MatchOptions): void {
+function addExternalChain(to: FragmentBuilder, { port, cluster, local }: PortState, options: MatchOptions): void {
   const chain = portChain('external', port);
   const mark = `jump ${names.markForMasquerade}`;
   if (!port.externalLocal) {
@@ -69,7 +72,8 @@ function addExternalChain(to: FragmentBuilder, { port, cluster }: PortState, opt
     for (const match of isLocalSource(to.family, options.localDetector)) rules.push(`${match} goto ${service}`);
     rules.push(`fib saddr type local ${mark}`, `fib saddr type local goto ${service}`);
   }
-  to.chain(chain, [...rules, `goto ${portChain('local', port)}`]);
+  if (local.length > 0) rules.push(`goto ${portChain('local', port)}`);
+  to.chain(chain, rules);
 }
 
 function addFirewall(to: FragmentBuilder, port: ServicePort, destination: (address: string) => string): void {

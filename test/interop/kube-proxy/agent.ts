@@ -93,10 +93,12 @@ function askTcp({ host, port, from }: Extract<AgentRequest, { kind: 'ask' }>): P
 function askUdp({ host, port, fromPort }: Extract<AgentRequest, { kind: 'ask' }>): Promise<AgentAnswer> {
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    let over = false;
     const done = (answer: AgentAnswer) => {
+      if (over) return;
+      over = true;
       clearTimeout(timer);
-      socket.close();
-      resolve(answer);
+      socket.close(() => resolve(answer));
     };
     const timer = setTimeout(() => done({ error: 'timeout' }), patienceMs);
     socket.on('error', (error) => done({ error: codeOf(error) }));

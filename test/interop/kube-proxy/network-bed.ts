@@ -11,6 +11,7 @@ export class Host implements AsyncDisposable {
   readonly address6: string;
   readonly #child: ChildProcess;
   readonly #lines: Interface;
+  readonly #ended = new AbortController();
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -20,6 +21,7 @@ export class Host implements AsyncDisposable {
   ) {
     this.#child = child;
     this.#lines = lines;
+    lines.once('close', () => this.#ended.abort(new Error('the host has ended')));
     this.pid = pid;
     this.address = address;
     this.address6 = address6;
@@ -38,7 +40,7 @@ export class Host implements AsyncDisposable {
   do(request: AgentRequest): Promise<AgentAnswer> {
     const answer = this.#last.then(async (): Promise<AgentAnswer> => {
       this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
-      const [line] = await once(this.#lines, 'line');
+      const [line] = await once(this.#lines, 'line', { signal: this.#ended.signal });
       return JSON.parse(String(line));
     });
     this.#last = answer;

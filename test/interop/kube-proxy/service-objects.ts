@@ -21,8 +21,12 @@ export class ServiceObjects {
     });
   }
 
+  get(name: string): Promise<Service> {
+    return this.#client.get<Service>(services, { namespace: 'default', name });
+  }
+
   async change(name: string, change: (service: Service) => void): Promise<void> {
-    const service = await this.#client.get<Service>(services, { namespace: 'default', name });
+    const service = await this.get(name);
     change(service);
     await this.#client.update(services, service);
   }
