@@ -3,9 +3,9 @@ import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { Pod } from '../../src/api/kubernetes/core-v1.ts';
-import { endpointSlices, namespaces, pods, serviceAccounts, services } from '../../src/client/resources.ts';
-import { clientConfigOf, loadKubeconfig } from '../../src/client/kubeconfig.ts';
 import { currentOf } from '../../src/client/client-config.ts';
+import { clientConfigOf, loadKubeconfig } from '../../src/client/kubeconfig.ts';
+import { endpointSlices, namespaces, pods, serviceAccounts, services } from '../../src/client/resources.ts';
 import { createCluster, type TestCluster } from '../../src/testing/create-cluster.ts';
 
 const routes = ['direct', 'tunnel'] as const;
