@@ -2,7 +2,7 @@ import { type FieldError, invalid, required } from '../field-error.ts';
 import type { WebhookClientConfig } from '../kubernetes/admissionregistration-v1.ts';
 import { dns1123SubdomainErrors, portNumberErrors } from './names.ts';
 
-const form = 'desired format: https://host[:port]/path';
+const form = 'desired format: https://host[/path]';
 
 /** Where a webhook is: a Service or a URL. Source: k8s.io/apiserver `pkg/util/webhook/validation.go`. */
 export function validateWebhookClientConfig(
@@ -15,8 +15,8 @@ export function validateWebhookClientConfig(
   if (url !== undefined) return validateUrl(url, `${path}.url`);
   const { name, namespace, path: target, port = 443 } = service ?? {};
   const errors: FieldError[] = [];
-  if (!name) errors.push(required(`${path}.service.name`, 'service name is required'));
-  if (!namespace) errors.push(required(`${path}.service.namespace`, 'service namespace is required'));
+  if (!name) errors.push(required(`${path}.service.name`));
+  if (!namespace) errors.push(required(`${path}.service.namespace`));
   for (const text of portNumberErrors(port)) {
     errors.push(invalid(`${path}.service.port`, port, `port is not valid: ${text}`));
   }
@@ -38,12 +38,11 @@ function validateUrl(url: string, path: string): FieldError[] {
   }
   if (parsed.hostname === '') errors.push(invalid(path, '', `host must be specified; ${form}`));
   if (parsed.username !== '' || parsed.password !== '') {
-    errors.push(invalid(path, parsed.username, `user information is not permitted in the URL; ${form}`));
+    errors.push(invalid(path, `${parsed.username}:${parsed.password}`, 'user information is not permitted in the URL'));
   }
-  if (url.includes('#'))
-    errors.push(invalid(path, parsed.hash.slice(1), `fragments are not permitted in the URL; ${form}`));
+  if (url.includes('#')) errors.push(invalid(path, parsed.hash.slice(1), 'fragments are not permitted in the URL'));
   if (url.includes('?')) {
-    errors.push(invalid(path, parsed.search.slice(1), `query parameters are not permitted in the URL; ${form}`));
+    errors.push(invalid(path, parsed.search.slice(1), 'query parameters are not permitted in the URL'));
   }
   return errors;
 }
@@ -51,10 +50,13 @@ function validateUrl(url: string, path: string): FieldError[] {
 function validatePath(target: string, path: string): FieldError[] {
   if (target === '' || target === '/') return [];
   if (target === '//') return [invalid(path, target, 'segment[0] may not be empty')];
-  if (!target.startsWith('/')) return [invalid(path, target, "must start with a '/'")];
-  const segments = target.replace(/\/$/, '').slice(1).split('/');
-  return segments.flatMap((segment, i) => {
-    if (segment === '') return [invalid(path, target, `segment[${i}] may not be empty`)];
-    return dns1123SubdomainErrors(segment).map((text) => invalid(path, target, `segment[${i}]: ${text}`));
+  const errors = target.startsWith('/') ? [] : [invalid(path, target, "must start with a '/'")];
+  // Cut as upstream cuts, which finds an empty segment where the first slash is missing.
+  const segments = target.slice(1).replace(/\/$/, '').split('/');
+  segments.forEach((segment, i) => {
+    if (segment === '') errors.push(invalid(path, target, `segment[${i}] may not be empty`));
+    else
+      for (const text of dns1123SubdomainErrors(segment)) errors.push(invalid(path, target, `segment[${i}]: ${text}`));
   });
+  return errors;
 }

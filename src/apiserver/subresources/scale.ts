@@ -87,7 +87,8 @@ function withReplicas(old: Readonly<JsonKubeObject>, scale: JsonKubeObject, name
   };
 }
 
-function scaleOf(object: Readonly<JsonKubeObject>): JsonKubeObject {
+/** The scale that an object with replicas stands for. */
+export function scaleOf(object: Readonly<JsonKubeObject>): JsonKubeObject {
   const spec = (object['spec'] ?? {}) as JsonObject;
   const status = (object['status'] ?? {}) as JsonObject;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;

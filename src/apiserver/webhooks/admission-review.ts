@@ -1,15 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { convertObject } from '../../api/conversion.ts';
 import { isJsonObject } from '../../api/json-object.ts';
-import {
-  formatApiVersion,
-  type GroupVersionKind,
-  type JsonKubeObject,
-  type JsonObject,
-  parseApiVersion,
-} from '../../api/object.ts';
+import type { JsonKubeObject, JsonObject } from '../../api/object.ts';
 import type { ResourceInfo } from '../../api/resource-info.ts';
 import type { AdmissionAttributes } from '../admission/admission.ts';
+import { kindOf, showObject } from './reviewed-object.ts';
 
 export type ReviewVersion = 'v1' | 'v1beta1';
 
@@ -27,7 +21,7 @@ export interface ReviewRequest {
 /** The `AdmissionReview` that asks about a request as it looks in `version`, one of the resource's served versions. */
 export function encodeReview(
   attributes: AdmissionAttributes,
-  { review, version }: { review: ReviewVersion; version: ResourceInfo },
+  { review, version, mutating }: { review: ReviewVersion; version: ResourceInfo; mutating: boolean },
 ): ReviewRequest {
   const { operation, subresource, namespace, name, user, dryRun, object, oldObject, resource } = attributes;
   const requested = attributes.requested ?? resource;
@@ -50,14 +44,22 @@ export function encodeReview(
       ...(user.groups.length > 0 && { groups: user.groups }),
       ...(Object.keys(user.extra).length > 0 && { extra: user.extra }),
     },
-    object: object ? inVersion(attributes, object, version) : null,
-    oldObject: oldObject ? inVersion(attributes, oldObject, version) : null,
+    object: object ? showObject(attributes, mutating ? object : withRevision(object, oldObject), version) : null,
+    oldObject: oldObject ? showObject(attributes, oldObject, version) : null,
     dryRun,
-    options: { kind: optionKinds[operation], apiVersion: 'meta.k8s.io/v1', ...attributes.options },
+    // A patch is an update by then.
+    options: { ...attributes.options, kind: optionKinds[operation], apiVersion: 'meta.k8s.io/v1' },
   };
   if (operation === 'CONNECT') request.options = null as unknown as typeof request.options; // a connection has none
   const body = { kind: 'AdmissionReview', apiVersion: `admission.k8s.io/${review}`, request };
   return { uid, body: Buffer.from(JSON.stringify(body)) };
+}
+
+/** An update that named no revision is one of the revision that it found. */
+function withRevision(object: JsonKubeObject, old: Readonly<JsonKubeObject> | undefined): JsonKubeObject {
+  const resourceVersion = old?.metadata['resourceVersion'];
+  if (resourceVersion === undefined || object.metadata['resourceVersion'] !== undefined) return object;
+  return { ...object, metadata: { ...object.metadata, resourceVersion } };
 }
 
 const optionKinds = {
@@ -69,34 +71,6 @@ const optionKinds = {
 
 function groupVersionResource({ group, version, resource }: ResourceInfo): object {
   return { group, version, resource };
-}
-
-/** Whether the object is of its resource's kind, and not of a kind that only a subresource takes, such as `Eviction`. */
-function isOfResource({ object, oldObject, resource }: AdmissionAttributes): boolean {
-  const kind = (object ?? oldObject)?.['kind'];
-  return kind === undefined || kind === resource.kind;
-}
-
-/** The kind of the object as a webhook sees it. */
-export function kindOf(attributes: AdmissionAttributes, version: ResourceInfo): GroupVersionKind {
-  if (isOfResource(attributes)) return { group: version.group, version: version.version, kind: version.kind };
-  const { kind, apiVersion } = attributes.object ?? ({} as JsonObject);
-  return { ...(parseApiVersion(String(apiVersion)) ?? { group: '', version: 'v1' }), kind: String(kind) };
-}
-
-/** An object in its storage version as `version` shows it. */
-export function inVersion(
-  attributes: AdmissionAttributes,
-  object: Readonly<JsonKubeObject>,
-  version: ResourceInfo,
-): JsonKubeObject {
-  if (!isOfResource(attributes)) return object;
-  const { kind, apiVersion, ...rest } = convertObject(object, attributes.resource, version);
-  return {
-    kind: kind ?? version.kind,
-    apiVersion: apiVersion ?? formatApiVersion(version.group, version.version),
-    ...rest,
-  } as JsonKubeObject; // `rest` holds the metadata
 }
 
 /** What a webhook answered. */

@@ -1,4 +1,3 @@
-import { convertObject } from '../../api/conversion.ts';
 import { decodeObject } from '../../api/decode.ts';
 import { applyDefaults } from '../../api/defaults.ts';
 import { internalError } from '../../api/errors.ts';
@@ -7,10 +6,10 @@ import type { JsonKubeObject } from '../../api/object.ts';
 import { applyJsonPatch } from '../../api/patch/json-patch.ts';
 import type { ResourceInfo } from '../../api/resource-info.ts';
 import type { AdmissionAttributes, AdmissionPlugin, AdmitOutcome } from '../admission/admission.ts';
-import { inVersion, kindOf } from './admission-review.ts';
 import { askWebhook, type WebhookDependencies } from './ask-webhook.ts';
 import { ConfiguredWebhooks } from './configured-webhooks.ts';
 import { isExempt, matchWebhook } from './match-webhook.ts';
+import { kindOf, showObject, takeObject } from './reviewed-object.ts';
 import type { Webhook } from './webhook.ts';
 
 /** What the first round over a request's webhooks leaves for the second. */
@@ -110,10 +109,10 @@ function patchObject(
 ): JsonKubeObject {
   const gvk = kindOf(attributes, version);
   try {
-    const value = applyJsonPatch(inVersion(attributes, object, version), patch);
+    const value = applyJsonPatch(showObject(attributes, object, version), patch);
     const { object: decoded } = decodeObject(value, { gvk, fieldValidation: 'Ignore' });
     applyDefaults(decoded, gvk);
-    const stored = gvk.kind === version.kind ? convertObject(decoded, version, attributes.resource) : decoded;
+    const stored = takeObject(attributes, { changed: decoded, object, version });
     return { ...stored, metadata: { ...stored.metadata, ...ownMetadata(object) } };
   } catch (cause) {
     throw internalError(cause instanceof Error ? cause.message : String(cause), { cause });

@@ -50,7 +50,7 @@ export async function callWebhook(
     throw new CallingError(name, `could not get REST client: ${messageOf(cause)}`, { cause });
   }
   try {
-    const encoded = encodeReview(attributes, { review, version });
+    const encoded = encodeReview(attributes, { review, version, mutating });
     uid = encoded.uid;
     const response = await pool.request(backendOf(webhook, url, destinations), {
       method: 'POST',
