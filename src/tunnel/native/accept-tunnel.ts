@@ -14,6 +14,8 @@ import {
 export interface AcceptTunnelOptions {
   readonly serverId: string;
   readonly serverCount: number;
+  /** For the agent's answer. @default 10000 */
+  readonly helloTimeoutMs?: number;
 }
 
 /** An agent that answered the hello. It is not authenticated by that. */
@@ -45,7 +47,10 @@ const refuseMs = 1000;
  * The server's end of a native tunnel: speaks HTTP/2 as a client on a connection that the agent opened, and asks who the agent is.
  * @throws {DuplicateAgentError}; any other error where the agent does not answer in time or as it must
  */
-export function acceptTunnel(socket: Socket, { serverId, serverCount }: AcceptTunnelOptions): Promise<GreetedAgent> {
+export function acceptTunnel(
+  socket: Socket,
+  { serverId, serverCount, helloTimeoutMs = handshakeTimeoutMs }: AcceptTunnelOptions,
+): Promise<GreetedAgent> {
   const session = http2.connect('https://agent', { ...nativeSessionOptions, createConnection: () => socket });
   session.once('connect', () => session.setLocalWindowSize(nativeSessionWindowBytes));
   const hello = session.request(
@@ -63,12 +68,13 @@ export function acceptTunnel(socket: Socket, { serverId, serverCount }: AcceptTu
     const fail = (error: Error) => {
       clearTimeout(timer);
       session.off('close', onClose);
+      hello.off('close', onClose);
       session.destroy();
       reject(error);
     };
     const timer = setTimeout(
-      () => fail(new Error(`the agent did not answer within ${handshakeTimeoutMs} ms`)),
-      handshakeTimeoutMs,
+      () => fail(new Error(`the agent did not answer within ${helloTimeoutMs} ms`)),
+      helloTimeoutMs,
     );
     const onClose = () => fail(new Error('the connection ended during the handshake', { cause }));
     const onError = (error: Error) => {
@@ -77,6 +83,7 @@ export function acceptTunnel(socket: Socket, { serverId, serverCount }: AcceptTu
     session.on('error', onError);
     hello.on('error', onError);
     session.once('close', onClose);
+    hello.once('close', onClose);
     hello.once('response', (headers) => {
       const status = headers[':status'];
       if (status === 409) fail(new DuplicateAgentError('the agent is connected to this server already'));
@@ -84,6 +91,7 @@ export function acceptTunnel(socket: Socket, { serverId, serverCount }: AcceptTu
       else {
         clearTimeout(timer);
         session.off('close', onClose);
+        hello.off('close', onClose);
         resolve({ session, socket, hello, headers });
       }
     });

@@ -36,6 +36,7 @@ const retireMs = 1000;
 
 /** One agent on a native tunnel: each connection is a stream of its own. */
 export class NativeBackend implements TunnelBackend {
+  readonly protocol = 'native';
   readonly agentId: string;
   readonly identifiers: AgentIdentifiers;
   readonly nodeName: string | undefined;

@@ -7,17 +7,20 @@ export interface WatchPeerOptions {
   readonly quietMs: number;
   /** One that says nothing for so long is gone. */
   readonly deadMs: number;
+  /** How often it is looked. @default 1000 */
+  readonly tickMs?: number;
   /** Called once. */
   readonly onDead: (error: Error) => void;
 }
-
-const tickMs = 1000;
 
 /**
  * Finds a peer that is gone without a word. Whatever comes from the peer shows that it lives, so that a ping that
  * waits behind much data on a slow line harms nobody; time in which this process did not run does not count. Ends with the session.
  */
-export function watchPeer(session: Http2Session, { bytesRead, quietMs, deadMs, onDead }: WatchPeerOptions): void {
+export function watchPeer(
+  session: Http2Session,
+  { bytesRead, quietMs, deadMs, tickMs = 1000, onDead }: WatchPeerOptions,
+): void {
   let bytes = -1;
   let tickedMs = performance.now();
   let heardMs = tickedMs;

@@ -141,9 +141,9 @@ export class AgentService {
     registry.add(backend);
     metrics.grpcConnections.inc({ service_method: 'Connect' });
     this.#count();
-    const { agentId, nodeName } = backend;
+    const { agentId, nodeName, protocol } = backend;
     const identifiers = headers['agentidentifiers'] ?? '';
-    log.info('Agent connected', { agentId, identifiers, ...(nodeName !== undefined && { node: nodeName }) });
+    log.info('Agent connected', { agentId, protocol, identifiers, ...(nodeName !== undefined && { node: nodeName }) });
   }
 
   #count(): void {

@@ -40,6 +40,7 @@ const retireMs = 1000;
 /** One agent's `Connect` stream: its pending dials and its connections. Dial ids are our own, whatever ids frontends use. */
 export class Backend implements ConnectionOwner, TunnelBackend {
   readonly role = 'server';
+  readonly protocol = 'konnectivity';
   readonly agentId: string;
   readonly identifiers: AgentIdentifiers;
   readonly nodeName: string | undefined;

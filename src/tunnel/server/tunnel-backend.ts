@@ -11,6 +11,7 @@ export interface BackendDial {
 
 /** One connected agent as strategies and front ends see it, whichever protocol it speaks. */
 export interface TunnelBackend {
+  readonly protocol: 'native' | 'konnectivity';
   readonly agentId: string;
   readonly identifiers: AgentIdentifiers;
   /** Whose node it is, by the certificate or user that it authenticated with; `undefined` for other agents. */
