@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export interface IslandRun extends AsyncDisposable {
@@ -25,7 +26,12 @@ const program = `${import.meta.dirname}/island-cluster.ts`;
 export async function runIslandCluster(directory: string, user: User | undefined): Promise<IslandRun> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, directory], {
     ...user,
-    env: { PATH: process.env['PATH'], HOME: directory, TMPDIR: directory },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: directory,
+      TMPDIR: directory,
+      NODE_COMPILE_CACHE: join(directory, 'cache'),
+    },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let errors = '';

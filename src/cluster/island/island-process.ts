@@ -88,6 +88,7 @@ export class IslandProcess implements AsyncDisposable {
     for (const stream of [stdin, life]) stream?.on('error', () => {}); // it has ended: seen below
     const reading = Promise.allSettled([
       readJsonLines<IslandEvent>(stdout, (event) => this.#hear(event)).catch((error: unknown) => {
+        if (child.pid === undefined) return; // it was never started: told below
         this.#log.error('The island speaks no sense', { error });
         child.kill('SIGKILL');
       }),

@@ -1,5 +1,6 @@
 import type { ClientCertificate } from '../../client/client-config.ts';
 import type { ImageTable } from '../../kubelet/runtimes/process/image-table.ts';
+import { ConfigError } from '../../lib/config-error.ts';
 import type { ApiServerPlace } from './api-server-places.ts';
 
 /** What the island is told when it starts, as one line of JSON on its standard input, so that no secret stands in a command line. */
@@ -75,6 +76,7 @@ export function describeError(error: unknown, depth = 0): ErrorText {
 
 /** The error again, on the other side. */
 export function reviveError({ name, message, stack, cause }: ErrorText): Error {
-  const error = new Error(message, cause && { cause: reviveError(cause) });
+  const Kind = name === 'ConfigError' ? ConfigError : Error; // who reads it tells these apart
+  const error = new Kind(message, cause && { cause: reviveError(cause) });
   return Object.assign(error, { name, ...(stack !== undefined && { stack }) });
 }

@@ -9,11 +9,14 @@ import { runIp } from '../../kubelet/island/ip-command.ts';
 import { IslandPodNetwork } from '../../kubelet/island/island-pod-network.ts';
 import type { RunningNode } from '../../kubelet/node-config.ts';
 import { rejectOnAbort, TaskGroup } from '../../lib/async.ts';
+import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { runNodeAgent } from '../node-agent.ts';
 import { listenForwarder } from './forwarder.ts';
 import { forwardLog } from './island-log.ts';
 import { describeError, type IslandEvent, type IslandStart } from './messages.ts';
+
+const serviceRetryMs = 5_000;
 
 /** Everything that runs inside an island: the way to the API server, the node agent, the pods' network, the rules for Services. */
 export class RunningIsland {
@@ -60,7 +63,12 @@ export class RunningIsland {
     tasks.run(async (until) => {
       const given = podNetwork.cidr === undefined;
       if (given) await podNetwork.open(await findPodCidr(node.client, { name: start.name, log, signal: until }));
-      await this.#serveServices(start, { podCidr: podNetwork.cidr, log, signal: until });
+      while (!until.aborted) {
+        await this.#serveServices(start, { podCidr: podNetwork.cidr, log, signal: until }).catch((error: unknown) => {
+          if (!until.aborted) log.error('Services have no rules', { error });
+        });
+        await systemClock.delay(serviceRetryMs, { signal: until });
+      }
     });
     await untilAborted(signal);
   }
