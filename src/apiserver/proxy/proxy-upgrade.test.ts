@@ -150,7 +150,7 @@ test('an upgrade whose backend cannot be reached says so as upstream does', asyn
   const status = JSON.parse(all.slice(all.indexOf('{')));
   assert.deepEqual(
     [status.code, status.reason, status.message],
-    [500, '', 'error dialing backend: dial tcp 10.244.1.5:8080: connect ECONNREFUSED'],
+    [500, undefined, 'error dialing backend: dial tcp 10.244.1.5:8080: connect ECONNREFUSED'],
   );
 });
 
