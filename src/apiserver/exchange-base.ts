@@ -70,6 +70,10 @@ export abstract class ExchangeBase {
     this.answerHeaders[name] = value;
   }
 
+  upgraded(): void {
+    this.headSent(101);
+  }
+
   protected headSent(status: number): void {
     this.status = status;
     this.onHead?.(status);

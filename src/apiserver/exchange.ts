@@ -42,6 +42,8 @@ export interface Exchange {
   closeConnection(): void;
   /** Present where the client asked for an HTTP/1.1 upgrade. Taking it makes the caller own the socket. */
   readonly upgrade: Upgrade | undefined;
+  /** Tells, for metrics and the audit log, that the owner of the socket has answered with a 101. */
+  upgraded(): void;
 }
 
 /** Bytes for many watchers: encoded once, and framed as an HTTP/1.1 chunk once. */

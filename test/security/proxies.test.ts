@@ -81,6 +81,16 @@ describe('nodes/proxy leads into pods only for those who may', () => {
     const lines = (await readFile(join(directory, 'audit.log'), 'utf8')).trim().split('\n');
     await rm(directory, { recursive: true, force: true });
     const events = lines.map((line) => JSON.parse(line));
+    const completed = events.filter(({ stage, user }) => stage === 'ResponseComplete' && user.username === 'operator');
+    const codes = (resource: string) =>
+      completed.filter(({ objectRef }) => objectRef.resource === resource).map((event) => event.responseStatus.code);
+    assert.deepEqual(
+      [codes('pods').sort(), codes('nodes').sort()],
+      [
+        [101, 200, 200],
+        [101, 200, 200],
+      ],
+    );
     for (const [user, decision] of [
       ['monitor', 'forbid'],
       ['operator', 'allow'],

@@ -72,6 +72,7 @@ export async function proxyUpgrade(context: RequestContext, { kubelet, nodeName,
   tuneSocket(socket);
   tuneSocket(backend.socket);
   socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  exchange.upgraded();
   if (head.length > 0) socket.unshift(head);
   if (backend.head.length > 0) backend.socket.unshift(backend.head);
   await relay(socket, backend.socket);

@@ -64,6 +64,7 @@ export async function proxyUpgrade(context: RequestContext, options: ProxyUpgrad
     upgraded.socket.destroy();
     throw new ApiError('', `invalid upgrade response: the backend changed to ${agreed.join(', ')}`, { code: 500 });
   }
+  exchange.upgraded();
   await join(upgrade, upgraded, options.warnings);
   return 101;
 }
