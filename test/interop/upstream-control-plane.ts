@@ -35,7 +35,7 @@ export function missingControlPlane(): string | undefined {
 
 /** etcd, kube-apiserver and, unless `controllers` is false, its controller manager and scheduler, set up as kubeadm does. */
 export async function startUpstreamControlPlane(
-  options: { controllers?: boolean } = {},
+  options: { controllers?: boolean; egressSelectorFile?: string } = {},
 ): Promise<UpstreamControlPlane> {
   await using parts = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-upstream-'));
@@ -82,6 +82,7 @@ export async function startUpstreamControlPlane(
       '--enable-admission-plugins=NodeRestriction',
       '--enable-bootstrap-token-auth=true',
       '--kubelet-preferred-address-types=Hostname,InternalIP',
+      ...(options.egressSelectorFile ? [`--egress-selector-config-file=${options.egressSelectorFile}`] : []),
       ...(await kubeletClientFlags(pki, file)),
     ]),
   );
