@@ -13,7 +13,7 @@ const layers = [
   ['stream'],
   ['client'],
   ['auth'],
-  ['tunnel', 'egress', 'apiserver', 'controllers', 'kubelet', 'kube-proxy'],
+  ['tunnel', 'egress', 'apiserver', 'controllers', 'kubelet', 'kube-proxy', 'dns'],
   ['doctor'],
   ['cluster'],
   ['testing'],
