@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { createCluster, type TestCluster } from '../../src/testing/create-cluster.ts';
-import { listenTarget, until } from '../../src/tunnel/tunnel-suite.ts';
+import { listenTarget } from '../../src/tunnel/tunnel-suite.ts';
 import { httpTunnels } from './konnectivity-clients.ts';
 import {
   freePorts,
@@ -32,7 +33,23 @@ after(async () => {
   await rm(files.directory, { recursive: true });
 });
 
-const startMs = 20_000;
+const startMs = 40_000;
+
+/** Asks other processes now and then. */
+async function until(condition: () => Promise<boolean>, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition}`);
+    await wait(200);
+  }
+}
+
+/** Upstream's agents only drain on SIGTERM, and ours wait until they are idle. */
+function killAtEnd(opened: AsyncDisposableStack, agent: PeerProcess): PeerProcess {
+  opened.use(agent);
+  opened.defer(() => void agent.child.kill('SIGKILL'));
+  return agent;
+}
 
 /** One server of several: it can be ended and started again on the same ports. */
 class Server implements AsyncDisposable {
@@ -129,6 +146,7 @@ async function openBalancer(servers: readonly Server[], opened: AsyncDisposableS
 
 async function echo(tunnel: Duplex, words: string): Promise<string> {
   const answer = once(tunnel, 'data') as Promise<[Buffer]>;
+  tunnel.resume();
   tunnel.write(words);
   return (await answer)[0].toString();
 }
@@ -161,21 +179,18 @@ for (const [serverMakers, agentMakers] of combinations) {
       const [first, ...others] = servers;
       assert.ok(first);
       const balancer = await openBalancer(servers, opened);
+      const agents: PeerProcess[] = [];
       for (const [at, maker] of agentMakers.entries()) {
         const program = konnectivityProgram(maker, 'agent') ?? [];
         const more = [`--agent-id=${maker}-${at}`, ...countFlags()];
-        opened.use(
-          await startAgent(program, {
-            ...files,
-            ports: { agent: balancer },
-            serverHealthPort: first.ports.health,
-            more,
-          }),
-        );
+        const place = { ports: { agent: balancer }, serverHealthPort: first.ports.health };
+        agents.push(killAtEnd(opened, await startAgent(program, { ...files, ...place, more })));
       }
       const complete = async () =>
         (await Promise.all(servers.map((server) => server.agents()))).every((count) => count === agentMakers.length);
-      await until(complete, startMs);
+      await until(complete, startMs).catch((error: unknown) => {
+        throw new Error(agents.map(({ output }) => output.slice(-4000)).join('\n\n'), { cause: error });
+      });
       await using target = await listenTarget((socket) => socket.pipe(socket));
       const place = `127.0.0.1:${target.port}`;
       const streams = await Promise.all(others.map((server) => server.open(place)));
@@ -207,7 +222,8 @@ test('servers of ours are rolled one by one while streams run through each of th
   for (const program of agents) {
     if (!program) continue;
     const more = [`--agent-id=rolled-${count++}`, ...countFlags()];
-    opened.use(
+    killAtEnd(
+      opened,
       await startAgent(program, { ...files, ports: { agent: balancer }, serverHealthPort: first.ports.health, more }),
     );
   }
@@ -238,7 +254,10 @@ test('a server of ours that no agent reaches dials through the other one', async
   const [without, holder] = servers;
   assert.ok(without && holder);
   const program = konnectivityProgram('ours', 'agent') ?? [];
-  opened.use(await startAgent(program, { ...files, ports: holder.ports, serverHealthPort: holder.ports.health }));
+  killAtEnd(
+    opened,
+    await startAgent(program, { ...files, ports: holder.ports, serverHealthPort: holder.ports.health }),
+  );
   await using target = await listenTarget((socket) => socket.pipe(socket));
   const tunnel = await without.open(`127.0.0.1:${target.port}`);
   assert.equal(await echo(tunnel, 'through the other'), 'through the other');
@@ -253,6 +272,9 @@ test('an agent of ours with a list of servers holds one connection to each', asy
   const program = konnectivityProgram('ours', 'agent') ?? [];
   const hosts = servers.map(({ ports }) => `127.0.0.1:${ports.agent}`).join(',');
   const more = [`--proxy-server-host=${hosts}`];
-  opened.use(await startAgent(program, { ...files, ports: first.ports, serverHealthPort: first.ports.health, more }));
+  killAtEnd(
+    opened,
+    await startAgent(program, { ...files, ports: first.ports, serverHealthPort: first.ports.health, more }),
+  );
   await until(async () => (await Promise.all(servers.map((server) => server.agents()))).join() === '1,1', startMs);
 });
