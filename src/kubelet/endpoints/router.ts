@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { metricsContentType } from '../../lib/metrics.ts';
 import { serveContainerLogs } from './container-logs.ts';
 import { HttpError, type KubeletApi } from './kubelet-api.ts';
+import { serveNodeLogs } from './node-logs.ts';
 import { listPods, listRunningPods } from './pod-lists.ts';
 import { servePortForward } from './port-forward.ts';
 import { type CommandUpgrade, runCommand, serveAttach, serveExec } from './remote-command.ts';
@@ -49,6 +50,10 @@ export async function serveRequest(api: KubeletApi, request: IncomingMessage, re
   if (first === 'containerLogs') {
     allow(method, ['GET']);
     return serveContainerLogs(api, { path, query: url.searchParams, request, response });
+  }
+  if (first === 'logs') {
+    allow(method, ['GET']);
+    return serveNodeLogs({ path, query: url.searchParams, response });
   }
   if (upgradeEndpoints[first]) throw new HttpError(400, 'Upgrade request required');
   if (first === 'run') {
