@@ -139,14 +139,16 @@ export class NativeBackend implements TunnelBackend {
       stream.on('error', (error: Error) => {
         cause = error;
       });
-      stream.once('close', () => {
-        const lost = this.#session.destroyed || this.#over;
+      const onClose = () => {
+        const lost = this.#loss || this.#session.destroyed || this.#over;
         fail(lost ? lostError(cause) : new DialError('error_response', 'the agent reset the dial', { cause }));
-      });
+      };
+      stream.once('close', onClose);
       stream.once('response', (headers) => {
         if (headers[':status'] !== 200) fail(refusal(headers));
         else {
           this.#metrics.dialDuration.observe((performance.now() - startedMs) / 1000);
+          stream.off('close', onClose);
           settle(() => resolve(this.#open(stream, address)));
         }
       });

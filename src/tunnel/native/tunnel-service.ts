@@ -132,6 +132,8 @@ export class TunnelService implements AgentConnection {
         socket.destroy();
         return;
       }
+      stream.off('aborted', onGone);
+      stream.off('close', onGone);
       metrics.dialDuration.observe((performance.now() - startedMs) / 1000);
       const connection = new NativeConnection(stream, {
         connectId: ++this.#lastConnectId,
