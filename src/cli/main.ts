@@ -21,6 +21,10 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'Show what only Fairlead knows about a cluster: routes',
     load: async () => (await import('./get.ts')).get,
   },
+  doctor: {
+    summary: 'Walk the paths between nodes and the control plane and say who proved what to whom',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
   certs: { summary: 'List all certificates with their expiry', load: async () => (await import('./certs.ts')).certs },
   kubeconfig: {
     summary: 'Write or print the kubeconfig of a cluster',

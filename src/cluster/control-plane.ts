@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import type { ApiServerConfig } from '../apiserver/config.ts';
+import type { ApiServerConfig, KubeletClientConfig } from '../apiserver/config.ts';
 import type { ApiServer } from '../apiserver/listen.ts';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
@@ -25,6 +25,7 @@ import { listenKonnectivity } from '../tunnel/server/listen-konnectivity.ts';
 import type { ClusterPaths } from './cluster-directory.ts';
 import { ensureClusterInfo } from './cluster-info.ts';
 import { routesHandler, routesPath } from './node-routes.ts';
+import { pathsHandler, pathsPath } from './paths-handler.ts';
 import { RenewingCertificate } from './renewing-certificate.ts';
 
 export interface ControlPlaneConfig {
@@ -119,6 +120,28 @@ export async function startControlPlane(
   ]);
   parts.use(serving);
 
+  const kubelet: KubeletClientConfig = {
+    client: toKeyPair(kubeletClient),
+    certificateAuthorityPem: config.kubeletAuthority ? config.kubeletAuthority.pem : pki.kubeletServing.certificatePem,
+    preferredAddressTypes: config.kubeletPreferredAddressTypes?.length
+      ? config.kubeletPreferredAddressTypes
+      : preferredAddressTypes,
+  };
+  const agents = () => tunnel.nodeConnections();
+  const walked = (running: ApiServer) => ({
+    objects: running.objects,
+    kubelet,
+    dial,
+    agents,
+    store,
+    log,
+    authority: pki.cluster,
+    access: { host: running.host, port: running.port, ca: pki.cluster.certificatePem },
+  });
+  const running = () => {
+    if (!api) throw new Error('the API server is starting');
+    return api;
+  };
   api = parts.use(
     await listenApi(
       {
@@ -139,15 +162,7 @@ export async function startControlPlane(
         },
         proxyClient: toKeyPair(proxyClient),
         serviceAccounts: { issuers: [serviceIssuer], signingKeyPem: pki.serviceAccountKey.privateKeyPem },
-        kubelet: {
-          client: toKeyPair(kubeletClient),
-          certificateAuthorityPem: config.kubeletAuthority
-            ? config.kubeletAuthority.pem
-            : pki.kubeletServing.certificatePem,
-          preferredAddressTypes: config.kubeletPreferredAddressTypes?.length
-            ? config.kubeletPreferredAddressTypes
-            : preferredAddressTypes,
-        },
+        kubelet,
         ...(advertiseAddress !== undefined && { advertiseAddress }),
         ...config.api,
       },
@@ -158,13 +173,8 @@ export async function startControlPlane(
         dial,
         agents: tunnel,
         paths: new Map([
-          [
-            routesPath,
-            routesHandler(
-              () => api?.objects,
-              () => tunnel.nodeConnections(),
-            ),
-          ],
+          [routesPath, routesHandler(() => api?.objects, agents)],
+          [pathsPath, pathsHandler(() => walked(running()))],
         ]),
         metrics,
       },
