@@ -32,8 +32,8 @@ export interface AggregatorOptions {
   readonly log: Logger;
 }
 
-/** Connections to one extension API server: each watch has one. */
-const maxConnections = 4096;
+/** To one extension API server at once: each watch is one. */
+const maxRequests = 4096;
 
 /** The API server's part that passes group-versions on to extension API servers, as their APIServices say. */
 export class Aggregator implements AsyncDisposable {
@@ -50,7 +50,7 @@ export class Aggregator implements AsyncDisposable {
     this.#tasks = new TaskGroup({
       onError: (error) => options.log.error('APIService not followed any more', { error }),
     });
-    this.#pool = new BackendPool({ dial: options.dial, maxConnections });
+    this.#pool = new BackendPool({ dial: options.dial, maxRequests });
     this.#apis = new RemoteApis(options.objects, {
       changed: (name) => {
         this.catalog.changed();

@@ -8,7 +8,8 @@ const managedLabel = 'kube-aggregator.kubernetes.io/automanaged';
 
 /** Registers what this server itself serves, as upstream: at each start, and no more until the next. */
 export async function ensureLocalApiServices(objects: InternalObjects): Promise<void> {
-  const groupVersions = scheme.groups.flatMap(({ name: group, versions }) =>
+  const groups = scheme.groups.filter(({ name }) => name !== 'apiregistration.k8s.io'); // which registers, as upstream, not itself
+  const groupVersions = groups.flatMap(({ name: group, versions }) =>
     versions.map(({ version }) => ({ group, version })),
   );
   await Promise.all(

@@ -30,6 +30,8 @@ const versionPriorities: Readonly<Record<string, number>> = {
   '/v1': 1,
   'autoscaling/v2': 30,
   'flowcontrol.apiserver.k8s.io/v1': 21,
+  'resource.k8s.io/v1': 21,
+  'internal.apiserver.k8s.io/v1alpha1': 9,
   'coordination.k8s.io/v1beta1': 13,
   'coordination.k8s.io/v1alpha2': 12,
   'admissionregistration.k8s.io/v1beta1': 12,

@@ -6,13 +6,14 @@ import { Agent, request as httpRequest } from '../../lib/node-http.ts';
 import type { Dial } from '../../stream/dial.ts';
 import { type Backend, BackendError } from './backend.ts';
 import { connectBackend, describe } from './connect-backend.ts';
+import { Slots } from './slots.ts';
 
 export interface BackendPoolOptions {
   readonly dial: Dial;
   /** To dial and to shake hands, together. @default 10_000 */
   readonly connectTimeoutMs?: number;
-  /** Connections to one backend, those in use included; further requests wait for one. @default 64 */
-  readonly maxConnections?: number;
+  /** Requests to one backend at once, answers that still come included; further ones wait for their turn. @default 64 */
+  readonly maxRequests?: number;
 }
 
 export interface BackendRequest {
@@ -31,10 +32,16 @@ const idleTimeoutMs = 30_000;
 /** Backends remembered; what was used longest ago goes first. */
 const maxBackends = 256;
 
+/** The connections to one backend. */
+interface Way {
+  readonly agent: HttpAgent;
+  readonly slots: Slots;
+}
+
 /** HTTP/1.1 over kept connections to backends. A redirect is an answer like any other: nothing is followed. */
 export class BackendPool implements Disposable {
   readonly #options: BackendPoolOptions;
-  readonly #agents = new Map<string, HttpAgent>();
+  readonly #ways = new Map<string, Way>();
   readonly #closing = new AbortController();
 
   constructor(options: BackendPoolOptions) {
@@ -43,7 +50,23 @@ export class BackendPool implements Disposable {
 
   /** Any status is an answer. Its body has to be read or destroyed. @throws {BackendError} */
   async request(backend: Backend, request: BackendRequest): Promise<IncomingMessage> {
-    const agent = this.#agent(backend);
+    const { agent, slots } = this.#way(backend);
+    const release = await slots.take(request.signal).catch((reason: unknown) => {
+      const why = reason instanceof Error ? reason.message : String(reason);
+      throw new BackendError('request', `${why} (waiting for a turn at ${describe(backend)})`, { cause: reason });
+    });
+    try {
+      const response = await this.#send(agent, backend, request);
+      if (response.closed) release();
+      else response.once('close', release);
+      return response;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #send(agent: HttpAgent, backend: Backend, request: BackendRequest): Promise<IncomingMessage> {
     try {
       return await send(agent, backend, request);
     } catch (error) {
@@ -61,39 +84,38 @@ export class BackendPool implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closing.abort(new Error('the server is shutting down'));
-    for (const agent of this.#agents.values()) agent.destroy();
-    this.#agents.clear();
+    for (const { agent } of this.#ways.values()) agent.destroy();
+    this.#ways.clear();
   }
 
-  #agent(backend: Backend): HttpAgent {
+  #way(backend: Backend): Way {
     const key = keyOf(backend);
-    let agent = this.#agents.get(key);
-    if (agent)
-      this.#agents.delete(key); // put back as the newest
-    else {
-      const { maxConnections = 64 } = this.#options;
-      agent = new Agent({ keepAlive: true, maxSockets: maxConnections, maxFreeSockets: maxIdle, timeout: 0 });
-      agent.createConnection = (_options, callback) => {
-        // The agent takes any duplex stream that is given later; its type wants a socket now.
-        this.#connect(backend).then(
-          (socket) => callback?.(null, restless(socket)),
-          (error: Error) => callback?.(error, undefined as unknown as Duplex),
-        );
-        return undefined;
-      };
-      agent.on('free', (socket: Duplex & { setTimeout?: (ms: number) => void }) => socket.setTimeout?.(idleTimeoutMs));
-    }
-    this.#agents.set(key, agent);
-    this.#forgetOldest();
-    return agent;
+    const way = this.#ways.get(key) ?? this.#open(backend);
+    this.#ways.delete(key); // put back as the newest
+    this.#ways.set(key, way);
+    if (this.#ways.size > maxBackends) this.#forgetOldest();
+    return way;
+  }
+
+  #open(backend: Backend): Way {
+    const agent = new Agent({ keepAlive: true, maxFreeSockets: maxIdle, timeout: 0 });
+    agent.createConnection = (_options, callback) => {
+      this.#connect(backend).then(
+        (socket) => callback?.(null, restless(socket)),
+        // The agent looks at the error alone; its type wants a socket too.
+        (error: Error) => callback?.(error, undefined as unknown as Duplex),
+      );
+      return undefined;
+    };
+    agent.on('free', (socket: Duplex & { setTimeout?: (ms: number) => void }) => socket.setTimeout?.(idleTimeoutMs));
+    return { agent, slots: new Slots(this.#options.maxRequests ?? 64) };
   }
 
   #forgetOldest(): void {
-    if (this.#agents.size <= maxBackends) return;
-    for (const [key, agent] of this.#agents) {
-      if (Object.keys(agent.sockets).length > 0 || Object.keys(agent.requests).length > 0) continue;
+    for (const [key, { agent, slots }] of this.#ways) {
+      if (!slots.idle) continue;
       agent.destroy();
-      this.#agents.delete(key);
+      this.#ways.delete(key);
       return;
     }
   }

@@ -82,7 +82,8 @@ export class MutatingWebhooks implements AdmissionPlugin, Disposable {
     const patch = Array.isArray(response.patch) && response.patch.length === 0 ? undefined : response.patch;
     let changed = false;
     if (patch !== undefined) {
-      if (!object) {
+      // What connects has been read from the query already: a change would do nothing, and nobody would see that.
+      if (!object || attributes.operation === 'CONNECT') {
         const why = `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`;
         throw internalError(why);
       }
