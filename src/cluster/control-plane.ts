@@ -120,7 +120,7 @@ export async function startControlPlane(
   ]);
   parts.use(serving);
 
-  const kubelet: KubeletClientConfig = {
+  const kubelet: KubeletClientConfig = config.api?.kubelet ?? {
     client: toKeyPair(kubeletClient),
     certificateAuthorityPem: config.kubeletAuthority ? config.kubeletAuthority.pem : pki.kubeletServing.certificatePem,
     preferredAddressTypes: config.kubeletPreferredAddressTypes?.length
