@@ -56,3 +56,15 @@ test('admission is not asked about logs, which are only read', async () => {
   const plugin: AdmissionPlugin = { name: 'Guard', validate: () => assert.fail('asked') };
   await admitConnect([plugin], contextOf('log', ''));
 });
+
+test('a proxied request shows admission the path that it goes to', async () => {
+  const asked: AdmissionAttributes[] = [];
+  const plugin: AdmissionPlugin = { name: 'Guard', validate: (attributes) => void asked.push(attributes) };
+  const context = contextOf('proxy', 'path=/elsewhere');
+  const info = { ...context.info, path: '/api/v1/namespaces/default/pods/web-0/proxy/a/b/', rest: ['a', 'b'] };
+  await admitConnect([plugin], { ...context, info });
+  assert.deepEqual(
+    asked.map(({ operation, object }) => [operation, object]),
+    [['CONNECT', { kind: 'PodProxyOptions', apiVersion: 'v1', metadata: {}, path: '/a/b/' }]],
+  );
+});

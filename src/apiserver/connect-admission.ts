@@ -24,10 +24,15 @@ const optionFields: Readonly<
 /**
  * Asks admission about a connection to a pod, node or Service (operation CONNECT, with the options as the object). What only reads, such as `pods/log`,
  * is not asked about, as upstream.
+ * @param query the options where the request itself says them in other words
  * @throws {ApiError} what a plugin refuses
  */
-export async function admitConnect(plugins: readonly AdmissionPlugin[], context: RequestContext): Promise<void> {
-  const { exchange, info, user } = context;
+export async function admitConnect(
+  plugins: readonly AdmissionPlugin[],
+  context: RequestContext,
+  query: URLSearchParams = context.exchange.query,
+): Promise<void> {
+  const { info, user } = context;
   const resource = scheme.storage(info.group, info.resource);
   const kind = resource.subresources.get(info.subresource)?.kind.kind;
   if (kind === undefined || !Object.hasOwn(optionFields, kind)) return;
@@ -40,7 +45,7 @@ export async function admitConnect(plugins: readonly AdmissionPlugin[], context:
     user,
     dryRun: false,
     object: {
-      ...parseConnectOptions(kind, exchange.query),
+      ...parseConnectOptions(kind, query),
       ...(info.subresource === 'proxy' && { path: proxiedPath(info) }),
     },
     oldObject: undefined,

@@ -205,7 +205,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
       dial: dependencies.dial,
       objects,
       authorizer,
-      admit: (context) => admitConnect(plugins, context),
+      admit: (context, query) => admitConnect(plugins, context, query),
       auditor,
       metrics,
       now: () => clock.now(),

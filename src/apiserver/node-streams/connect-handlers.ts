@@ -18,8 +18,8 @@ export interface ConnectHandlersOptions {
   readonly dial: Dial | undefined;
   readonly objects: ObjectSource;
   readonly authorizer: Authorizer;
-  /** Asks admission about a connection (operation CONNECT). */
-  readonly admit: (context: RequestContext) => Promise<void>;
+  /** Asks admission about a connection (operation CONNECT). `query` has its options where the request says them in other words. */
+  readonly admit: (context: RequestContext, query?: URLSearchParams) => Promise<void>;
   readonly auditor: Auditor;
   readonly metrics: Metrics;
   readonly now: () => number;

@@ -16,7 +16,7 @@ const podEndpoints: ReadonlyMap<string, { readonly subresource: string; readonly
 export interface KubeletEndpointOptions {
   readonly authorizer: Authorizer;
   /** Asks admission about a connection to a pod. */
-  readonly admit: (context: RequestContext) => Promise<void>;
+  readonly admit: (context: RequestContext, query?: URLSearchParams) => Promise<void>;
   readonly auditor: Auditor;
   readonly now: () => number;
 }
@@ -27,6 +27,24 @@ export function podRequestOf(info: RequestInfo): RequestInfo | undefined {
   const target = podEndpoints.get(endpoint.toLowerCase());
   if (!target || namespace === '' || name === '') return undefined;
   return { ...info, ...target, resource: 'pods', namespace, name, rest: [] };
+}
+
+/** What a kubelet calls the options of a connection, by their names in the API. */
+const kubeletNames = { stdin: 'input', stdout: 'output', stderr: 'error', tty: 'tty' } as const;
+
+/** The options of such a request as the API spells them: what admission looks at. */
+export function podOptionsOf(info: RequestInfo, query: URLSearchParams): URLSearchParams {
+  const [endpoint = '', , , ...container] = info.rest.filter((segment) => segment !== '');
+  const options = new URLSearchParams();
+  for (const [name, kubelets] of Object.entries(kubeletNames))
+    if (query.get(kubelets) === '1') options.set(name, 'true');
+  const named = container.at(-1); // behind the pod's uid, where one is given
+  if (named !== undefined) options.set('container', named);
+  const run = endpoint.toLowerCase() === 'run';
+  const command = run ? (query.get('cmd') ?? '').split(' ').filter((word) => word !== '') : query.getAll('command');
+  for (const word of command) options.append('command', word);
+  for (const ports of query.getAll('port')) options.append('ports', ports);
+  return options;
 }
 
 /**
@@ -58,7 +76,7 @@ export async function judgeKubeletRequest(
   context.annotate('proxy.fairlead.dev/acts-as', `${pod.verb} pods/${pod.subresource} ${pod.namespace}/${pod.name}`);
   try {
     await requirePermission(context, pod, authorizer, record);
-    await admit({ ...context, info: pod, audit: record });
+    await admit({ ...context, info: pod, audit: record }, podOptionsOf(info, exchange.query));
   } catch (error) {
     record?.complete(403);
     throw error;

@@ -19,8 +19,8 @@ import { proxyUpgrade } from './proxy-upgrade.ts';
 export interface ProxyHandlersOptions extends FindTargetOptions {
   readonly frontProxy: FrontProxyConfig | undefined;
   readonly authorizer: Authorizer;
-  /** Asks admission about a connection (operation CONNECT). */
-  readonly admit: (context: RequestContext) => Promise<void>;
+  /** Asks admission about a connection (operation CONNECT). `query` has its options where the request says them in other words. */
+  readonly admit: (context: RequestContext, query?: URLSearchParams) => Promise<void>;
   readonly auditor: Auditor;
   readonly metrics: Metrics;
   readonly now: () => number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseRequestInfo } from '../request-info.ts';
-import { podRequestOf } from './kubelet-endpoints.ts';
+import { podOptionsOf, podRequestOf } from './kubelet-endpoints.ts';
 import { forwardedHeaders, returnedHeaders, warningTexts, withoutCredentials } from './proxy-headers.ts';
 import { parseProxyId } from './proxy-id.ts';
 import { splitProxyPath } from './proxy-path.ts';
@@ -126,5 +126,23 @@ test('a path of a kubelet that leads into a pod is a request for the subresource
     const info = podRequestOf(parseRequestInfo('GET', `/api/v1/nodes/n1/proxy${path}`, new URLSearchParams()));
     const described = info && `${info.verb} ${info.resource}/${info.subresource} ${info.namespace}/${info.name}`;
     assert.equal(described, expected, path);
+  }
+});
+
+test('the options of such a path are shown to admission as the API spells them', () => {
+  const cases: [path: string, query: string, options: string][] = [
+    [
+      '/exec/ns/web/c',
+      'command=ls&command=-l&input=1&output=1&error=0&tty=1',
+      'stdin=true&stdout=true&tty=true&container=c&command=ls&command=-l',
+    ],
+    ['/attach/ns/web/uid/c', 'output=1', 'stdout=true&container=c'],
+    ['/run/ns/web/c', 'cmd=ls+-l', 'container=c&command=ls&command=-l'],
+    ['/portForward/ns/web', 'port=80,81', 'ports=80%2C81'],
+  ];
+  for (const [path, query, options] of cases) {
+    const search = new URLSearchParams(query);
+    const info = parseRequestInfo('GET', `/api/v1/nodes/n1/proxy${path}`, search);
+    assert.equal(podOptionsOf(info, search).toString(), options, path);
   }
 });
