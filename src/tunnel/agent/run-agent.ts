@@ -169,6 +169,10 @@ export class KonnectivityAgent implements AsyncDisposable {
       metrics: this.#metrics,
       log: this.#log,
       onEnd: (ended, error) => this.#ended(ended, error),
+      onServerDraining: ({ serverId }) => {
+        this.#log.info('Server drains', { serverId });
+        for (const other of [this.#balancer, ...this.#seekers.values()]) other.wake();
+      },
     });
     if (connection.over) throw new Error('the connection ended when it was just made');
     this.#connections.set(link.serverId, connection);

@@ -267,6 +267,27 @@ test('an agent that drains takes dials only where there is no other, and what is
   stream.end();
 });
 
+test('a server that drains tells its agents, and what is open goes on', async () => {
+  await using server = await listen(credentials);
+  const log = recordingLogger();
+  await using agent = new KonnectivityAgent(
+    {
+      agentId: 'a1',
+      server: { host: '127.0.0.1', port: server.agentPort },
+      tls: { ca: credentials.ca, certificate: credentials.client },
+    },
+    { log, metrics: new Metrics() },
+  );
+  await until(() => agent.ready && server.agents().length === 1);
+  await using target = await listenTarget((socket) => socket.pipe(socket));
+  const stream = await server.dial({ host: '127.0.0.1', port: target.port }, { signal: never });
+  const drained = server.drain(60_000);
+  await until(() => log.lines.some(({ message }) => message === 'Server drains'));
+  stream.end('still here');
+  assert.equal((await readAll(stream)).toString(), 'still here');
+  await drained;
+});
+
 test('a peer that says nothing is found by pings, and one that answers is not', async () => {
   for (const alive of [true, false]) {
     const server = http2.createServer();

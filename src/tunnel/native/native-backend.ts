@@ -155,7 +155,6 @@ export class NativeBackend implements TunnelBackend {
     });
   }
 
-  /** Tells the agent that this server will end soon. */
   announceDraining(): void {
     this.#control.send(drainingLine);
   }

@@ -137,6 +137,9 @@ export class Backend implements ConnectionOwner, TunnelBackend {
     });
   }
 
+  /** Upstream's protocol has no word for it. */
+  announceDraining(): void {}
+
   /** Ends the stream in good order; the agent connects again. */
   retire(): void {
     this.packets.stream.end();

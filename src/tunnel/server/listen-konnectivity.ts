@@ -162,6 +162,7 @@ export async function listenKonnectivity(
     agents: () => [...registry.backends()].map((backend) => backend.agentId),
     async drain(timeoutMs) {
       draining = true;
+      for (const backend of registry.backends()) backend.announceDraining();
       const deadline = performance.now() + timeoutMs;
       const here = () => [...registry.backends()].some((backend) => backend.connections > 0);
       const busy = () => here() || (peers?.connections ?? 0) > 0;

@@ -22,6 +22,8 @@ export interface TunnelBackend {
   readonly connections: number;
   /** @throws {DialError} */
   dial(dial: BackendDial): Promise<TunnelStream>;
+  /** Tells the agent, where the protocol can, that this server will end soon. */
+  announceDraining(): void;
   /** Ends the connection to the agent in good order; the agent connects again. */
   retire(): void;
 }
