@@ -8,6 +8,7 @@ import { missingControlPlane } from '../test/interop/upstream-control-plane.ts';
 import { clusterArea } from './cluster.ts';
 import { type Area, Servers } from './harness/area.ts';
 import { formatHead, formatRow } from './harness/table.ts';
+import { kubeProxyArea } from './kube-proxy.ts';
 import { kubectlArea } from './kubectl.ts';
 import { memoryArea } from './memory.ts';
 import { mixedArea } from './mixed.ts';
@@ -33,6 +34,7 @@ const areas: readonly Area[] = [
   proxyArea,
   tunnelArea,
   storageArea,
+  kubeProxyArea,
 ];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean' } } });

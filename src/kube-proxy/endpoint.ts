@@ -1,5 +1,5 @@
 import type { EndpointSlice } from '../api/kubernetes/discovery-v1.ts';
-import type { ServicePort } from './service-port.ts';
+import { isAddressOf, type ServicePort } from './service-port.ts';
 
 /** One address and port behind a Service port. */
 export interface Endpoint {
@@ -34,7 +34,7 @@ export function endpointsOf(
     if (!target?.port) continue;
     for (const { addresses, conditions = {}, nodeName: node, hints } of slice.endpoints ?? []) {
       const [address] = addresses; // All of an endpoint are the same; more than one was never used.
-      if (address === undefined) continue;
+      if (address === undefined || !isAddressOf(port.family, address)) continue;
       const ready = conditions.ready ?? true;
       const endpoint: Endpoint = {
         address,

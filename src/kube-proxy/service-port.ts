@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { Service } from '../api/kubernetes/core-v1.ts';
 
 /** nftables' names of the families. */
@@ -32,6 +32,11 @@ export function familyOf(address: string): Family {
   return isIPv4(address) ? 'ip' : 'ip6';
 }
 
+/** Whether a text is an address of the family and nothing else: it becomes part of commands. */
+export function isAddressOf(family: Family, address: string): boolean {
+  return family === 'ip' ? isIPv4(address) : isIPv6(address) && !address.includes('%');
+}
+
 /** Everything that a Service wants proxied; nothing of headless Services, of `ExternalName`, and of those that name another proxy. */
 export function servicePortsOf(service: Service): ServicePort[] {
   const { metadata = {}, spec = {}, status = {} } = service;
@@ -44,7 +49,8 @@ export function servicePortsOf(service: Service): ServicePort[] {
   const affinity = spec.sessionAffinity === 'ClientIP';
   return clusterIps.flatMap((clusterIp) => {
     const family = familyOf(clusterIp);
-    const ours = (address: string) => familyOf(address) === family;
+    const ours = (address: string) => isAddressOf(family, address);
+    if (!ours(clusterIp)) return [];
     const sources = (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(isRangeOf(family));
     return (spec.ports ?? []).map((port): ServicePort => {
       return {
@@ -80,5 +86,8 @@ function protocolOf(protocol: string | undefined): ServicePort['protocol'] {
 }
 
 function isRangeOf(family: Family): (range: string) => boolean {
-  return (range) => familyOf(range.split('/')[0] ?? '') === family;
+  return (range) => {
+    const [address = '', bits = '', ...rest] = range.split('/');
+    return isAddressOf(family, address) && /^\d{1,3}$/.test(bits) && rest.length === 0;
+  };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Endpoint, endpointKey } from '../endpoint.ts';
+import type { Endpoint } from '../endpoint.ts';
 import type { ServicePort } from '../service-port.ts';
 
 /** Sets, maps and chains of the frame, named as upstream names them. */
@@ -44,9 +44,8 @@ export function affinitySet(port: ServicePort, endpoint: Endpoint): string {
 }
 
 function endpointText(port: ServicePort, endpoint: Endpoint): string {
-  const text = portText(port);
-  const address = endpoint.address.replaceAll(':', '.');
-  return `${shortHash(`${text}__${endpointKey(endpoint)}`)}-${text}__${address}/${endpoint.port}`;
+  const text = `${portText(port)}__${endpoint.address.replaceAll(':', '.')}/${endpoint.port}`;
+  return `${shortHash(text)}-${text}`;
 }
 
 function portText({ namespace, name, protocol, portName }: ServicePort): string {
