@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { KubeObject } from '../api/object.ts';
+import type { TokenRequest } from '../api/kubernetes/authentication-v1.ts';
 import { serviceAccounts } from '../client/resources.ts';
 import { silentLogger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
@@ -57,16 +57,13 @@ after(async () => {
 });
 
 async function requestToken(namespace: string, account: string, audience: string): Promise<string> {
-  const review = await cluster.client.create<KubeObject & { status?: { token?: string } }>(
-    { group: '', version: 'v1', resource: 'serviceaccounts' },
-    // The answer has a status; what is sent has none.
-    {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec: { audiences: [audience], expirationSeconds: 3600 },
-    },
-    { namespace, name: account, subresource: 'token' },
-  );
+  const request: TokenRequest = {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: { audiences: [audience], expirationSeconds: 3600 },
+  };
+  const where = { namespace, name: account, subresource: 'token' };
+  const review = await cluster.client.create<TokenRequest>(serviceAccounts, request, where);
   return review.status?.token ?? '';
 }
 
