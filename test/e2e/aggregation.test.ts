@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request as httpsRequest } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { openClusterPki } from '../../src/pki/authority.ts';
 import { createCluster, type TestCluster } from '../../src/testing/create-cluster.ts';
@@ -101,6 +104,30 @@ for (const route of ['direct', 'tunnel'] as const) {
       assert.ok(v2.definitions['example.fruit.v1.Berry']);
       assert.ok(v2.paths['/apis/fruit.example/v1/berries']);
       assert.ok(v2.definitions['io.k8s.api.core.v1.Pod']);
+    });
+
+    test('an upgrade is passed on, and then bytes both ways', async () => {
+      const field = (name: string) => {
+        const [, value = ''] = new RegExp(`${name}: (\\S+)`).exec(cluster.kubeconfig) ?? [];
+        return Buffer.from(value, 'base64');
+      };
+      const request = httpsRequest(`${cluster.server}/apis/fruit.example/v1/berries/blue/connect`, {
+        ca: cluster.ca,
+        cert: field('client-certificate-data'),
+        key: field('client-key-data'),
+        agent: false,
+        headers: { connection: 'upgrade', upgrade: 'echo' },
+      });
+      request.end();
+      const [, socket] = (await once(request, 'upgrade')) as [unknown, Duplex];
+      let received = '';
+      socket.on('data', (chunk) => {
+        received += chunk;
+        if (received === 'kubernetes-admin\n') socket.write('hello');
+        if (received.endsWith('hello')) socket.end();
+      });
+      await once(socket, 'end');
+      assert.equal(received, 'kubernetes-admin\nhello');
     });
 
     test('a redirect is not passed on', async () => {
