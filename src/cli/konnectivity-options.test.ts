@@ -61,7 +61,7 @@ const agentMistakes: readonly (readonly [Readonly<Record<string, string>>, strin
   [{ syncInterval: '20s' }, 'sync interval must be less than or equal to sync interval cap'],
   [{ agentCert: 'cert' }, 'agent-cert and agent-key must be set together'],
   [{ caCert: '' }, '--ca-cert is required'],
-  [{ leaseLabelSelector: 'a in (b' }, '--lease-label-selector: cannot parse "a in (b"'],
+  [{ countServerLeases: 'true', leaseLabelSelector: 'a in (b' }, '--lease-label-selector: cannot parse "a in (b"'],
   [{ proxyServerHost: 'a b' }, '--proxy-server-host: expected host or host:port, got "a b"'],
   [{ serviceAccountTokenPath: '/nowhere' }, 'error checking service account token path /nowhere'],
   [{ xfrChannelSize: '0' }, 'channel size 0 must be greater than 0'],
