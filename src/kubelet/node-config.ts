@@ -64,6 +64,8 @@ export interface NodeConfig {
   readonly isolation?: Isolation;
   /** @default one loopback address for each pod, from a range of the node's own */
   readonly podNetwork?: PodNetwork;
+  /** Addresses of the cluster's resolvers, which pods are told of. @default none: pods get the node's own */
+  readonly clusterDns?: readonly string[];
   /** What pods' `KUBERNETES_SERVICE_HOST` and `…_PORT` name. `service`: the Service's own address. @default the API server's address */
   readonly apiServerAddress?: 'service' | { readonly host: string; readonly port: number };
   /** Opens the way back from the control plane; part of the node's life. @default none: the control plane dials the node */

@@ -92,6 +92,7 @@ export async function runNode(config: NodeConfig, options: RunNodeOptions): Prom
     hostIp,
     dataDirectory: config.dataDirectory,
     network: config.podNetwork ?? new LoopbackPodNetwork(loopbackRangeOf(config.dataDirectory)),
+    ...(config.clusterDns && { clusterDns: config.clusterDns }),
     resources: new ApiPodResources(client, { services: () => [...(serviceInformer?.values() ?? [])], clock }),
     apiServer: apiServerOf(config, cluster),
     clock,

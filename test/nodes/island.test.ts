@@ -119,7 +119,8 @@ for (const [who, user] of users) {
       const program = `
         const { readFileSync } = require('node:fs');
         const folder = '/var/run/secrets/kubernetes.io/serviceaccount/';
-        const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+        const [host = process.env.KUBERNETES_SERVICE_HOST] = process.argv.slice(1);
+        const port = process.env.KUBERNETES_SERVICE_PORT;
         const headers = { authorization: 'Bearer ' + readFileSync(folder + 'token') };
         const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
         const options = { host, port, path, method: 'POST', ca: readFileSync(folder + 'ca.crt'), headers };
@@ -129,8 +130,10 @@ for (const [who, user] of users) {
           console.log(host, port, JSON.parse(Buffer.concat(chunks)).status.userInfo.username);
         });
         call.end(JSON.stringify({ kind: 'SelfSubjectReview', apiVersion: 'authentication.k8s.io/v1' }));`;
-      const answer = await tool().text(['exec', 'one', '--', '/node/node', '-e', program]);
-      assert.equal(answer, '10.96.0.1 443 system:serviceaccount:default:default');
+      const call = (...args: string[]) => tool().text(['exec', 'one', '--', '/node/node', '-e', program, ...args]);
+      assert.equal(await call(), '10.96.0.1 443 system:serviceaccount:default:default');
+      const name = 'kubernetes.default.svc';
+      assert.equal(await call(name), `${name} 443 system:serviceaccount:default:default`);
     });
 
     test('a Service leads to its pods by rules of the kernel', async () => {
@@ -147,6 +150,11 @@ for (const [who, user] of users) {
       assert.match(await shell('one', patient), /^HTTP\/1\.[01] 200/);
       assert.match(await shell('host', patient), /^HTTP\/1\.[01] 200/);
       assert.match(await shell('web', patient), /^HTTP\/1\.[01] 200/); // to itself
+      assert.match(
+        await shell('one', 'getent hosts web'),
+        new RegExp(`^${address} +web\\.default\\.svc\\.cluster\\.local`),
+      );
+      assert.equal(await shell('one', 'getent hosts example.com || echo none'), 'none');
     });
 
     test('port-forward reaches what listens on all addresses, and on the pod’s localhost alone', async () => {

@@ -134,7 +134,7 @@ export class IslandProcess implements AsyncDisposable {
 function agentArguments(): string[] {
   const source = import.meta.url.endsWith('.ts');
   const entry = new URL(source ? './island-main.ts' : './island-main.mjs', import.meta.url);
-  return ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning', fileURLToPath(entry)];
+  return ['--max-semi-space-size=2', '--disable-warning=ExperimentalWarning', fileURLToPath(entry)];
 }
 
 /** What of this process's environment concerns Node.js itself. */

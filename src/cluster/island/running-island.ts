@@ -16,6 +16,7 @@ import { listenForwarder } from './forwarder.ts';
 import { forwardLog } from './island-log.ts';
 import { describeError, type IslandEvent, type IslandStart } from './messages.ts';
 
+const dnsPort = 53;
 const serviceRetryMs = 5_000;
 
 /** Everything that runs inside an island: the way to the API server, the node agent, the pods' network, the rules for Services. */
@@ -60,42 +61,61 @@ export class RunningIsland {
       (error: unknown) => this.#send({ type: 'failed', error: describeError(error) }),
     );
     const tasks = parts.use(new TaskGroup({ onError: (error) => log.error('A part of the island failed', { error }) }));
+    tasks.run((until) =>
+      this.#untilStopped('names', until, () => this.#serveNames(start, { log, signal: until }), log),
+    );
     tasks.run(async (until) => {
       const given = podNetwork.cidr === undefined;
       if (given) await podNetwork.open(await findPodCidr(node.client, { name: start.name, log, signal: until }));
-      while (!until.aborted) {
-        await this.#serveServices(start, { podCidr: podNetwork.cidr, log, signal: until }).catch((error: unknown) => {
-          if (!until.aborted) log.error('Services have no rules', { error });
-        });
-        await systemClock.delay(serviceRetryMs, { signal: until });
-      }
+      const { cidr: podCidr } = podNetwork;
+      const serve = () => this.#serveServices(start, { podCidr, log, signal: until });
+      await this.#untilStopped('Services', until, serve, log);
     });
     await untilAborted(signal);
   }
 
   /** The kernel's rules for Services. Without them the API server alone is reached, at the address where the island listens in its place. */
   async #serveServices(
-    { name, address, server, proxy }: IslandStart,
+    start: IslandStart,
     { podCidr, log, signal }: { podCidr: string | undefined; log: Logger; signal: AbortSignal },
   ): Promise<void> {
     const { runKubeProxy } = await import('../../kube-proxy/run-kube-proxy.ts');
-    await using client = connectApi({
-      server,
-      ca: proxy.ca,
-      certificate: () => this.proxyCertificate ?? proxy.certificate,
-      userAgent: 'kube-proxy/fairlead',
-      log,
-    });
+    await using client = this.#connect(start, 'kube-proxy/fairlead', log);
     await using _running = await runKubeProxy(
       {
-        nodeName: name,
+        nodeName: start.name,
         mode: 'nftables',
-        nodeAddresses: [address],
+        nodeAddresses: [start.address],
         ...(podCidr !== undefined && { localDetector: { kind: 'cidrs', cidrs: [podCidr] } }),
       },
       { client, log, signal },
     );
     await untilAborted(signal);
+  }
+
+  /** Names of Services and pods, at the node's own address. Nobody else can be asked from here. */
+  async #serveNames(start: IslandStart, { log, signal }: { log: Logger; signal: AbortSignal }): Promise<void> {
+    const { runClusterDns } = await import('../../dns/run-cluster-dns.ts');
+    await using client = this.#connect(start, 'cluster-dns/fairlead', log);
+    const listen = { host: start.address, port: dnsPort };
+    await using _running = await runClusterDns({ listen, resolvers: [] }, { client, log, signal });
+    await untilAborted(signal);
+  }
+
+  /** As the component that reads Services and endpoints. */
+  #connect({ server, proxy }: IslandStart, userAgent: string, log: Logger): ApiClient {
+    const certificate = () => this.proxyCertificate ?? proxy.certificate;
+    return connectApi({ server, ca: proxy.ca, certificate, userAgent, log });
+  }
+
+  /** Does it again a while after it failed. */
+  async #untilStopped(what: string, signal: AbortSignal, serve: () => Promise<void>, log: Logger): Promise<void> {
+    while (!signal.aborted) {
+      await serve().catch((error: unknown) => {
+        if (!signal.aborted) log.error('The island cannot serve what its pods need', { what, error });
+      });
+      await systemClock.delay(serviceRetryMs, { signal });
+    }
   }
 }
 
@@ -116,6 +136,7 @@ function runAgent(
       runtime,
       images,
       podNetwork,
+      clusterDns: [address],
       apiServerAddress: 'service',
       onShutdown: 'stop-pods', // they could not outlive the island
       ...(bootstrap !== undefined && { bootstrap }),

@@ -16,6 +16,8 @@ export interface PodServices {
   /** Where pods have their directories and logs. */
   readonly dataDirectory: string;
   readonly network: PodNetwork;
+  /** The cluster's resolvers. @default none: pods get the node's own */
+  readonly clusterDns?: readonly string[];
   readonly resources: PodResources;
   readonly apiServer: { readonly host: string; readonly port: number } | undefined;
   readonly clock: Clock;

@@ -9,6 +9,7 @@ import type { Runtime, Sandbox, SandboxConfig } from '../runtimes/runtime.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import { PodContainers } from './pod-containers.ts';
+import { dnsOf, formatResolvConf } from './pod-dns.ts';
 import { type PodPhase, phaseOf } from './pod-phase.ts';
 import type { PodServices } from './pod-services.ts';
 
@@ -245,7 +246,8 @@ export class PodWorker {
 
   async #createSandbox(): Promise<Sandbox> {
     const { metadata, spec } = this.#pod;
-    const { hostIp } = this.#services;
+    const { hostIp, clusterDns = [] } = this.#services;
+    const dns = dnsOf(this.#pod, clusterDns);
     const { namespace = '', name = '', annotations = {}, labels = {} } = metadata ?? {};
     for (const { id, pod } of this.#runtime.listSandboxes())
       if (pod.uid === this.uid) await this.#runtime.removeSandbox(id);
@@ -253,6 +255,7 @@ export class PodWorker {
       pod: { namespace, name, uid: this.uid },
       hostname: spec?.hostname || name.slice(0, 63),
       ...(spec?.hostNetwork ? { ip: hostIp } : await this.#network()),
+      ...(dns && { resolvConf: formatResolvConf(dns) }),
       logDirectory: this.#logDirectory,
       annotations,
       labels,

@@ -71,6 +71,8 @@ export interface SandboxConfig {
   readonly ip: string;
   /** The file that stands for the pod's network namespace. @default the agent's own network */
   readonly networkNamespace?: string;
+  /** The text of `/etc/resolv.conf`. @default the node's own */
+  readonly resolvConf?: string;
   /** Where container logs go: `<logDirectory>/<container>/<attempt>.log`. */
   readonly logDirectory: string;
   readonly annotations: Readonly<Record<string, string>>;

@@ -118,6 +118,7 @@ class ProcessRuntime implements Runtime {
     const known = { sandbox, config };
     await writeRecord(this.#directory('sandboxes', id), 'sandbox.json', known);
     await writeFile(this.#directory('sandboxes', id, 'hosts'), formatHosts(config));
+    if (config.resolvConf) await writeFile(this.#directory('sandboxes', id, 'resolv.conf'), config.resolvConf);
     this.#sandboxes.set(id, known);
     return sandbox;
   }
@@ -162,7 +163,11 @@ class ProcessRuntime implements Runtime {
     const argv = config.command.length > 0 ? [...config.command, ...config.args] : [...image.command, ...config.args];
     const mounts: Mount[] = [
       ...(image.mounts ?? []),
-      { hostPath: this.#directory('sandboxes', sandboxId, 'hosts'), containerPath: '/etc/hosts', readOnly: false },
+      ...['hosts', ...(known.config.resolvConf ? ['resolv.conf'] : [])].map((name) => ({
+        hostPath: this.#directory('sandboxes', sandboxId, name),
+        containerPath: `/etc/${name}`,
+        readOnly: false,
+      })),
       ...config.mounts,
     ].sort((a, b) => a.containerPath.split('/').length - b.containerPath.split('/').length);
     const env: Record<string, string> = {

@@ -81,6 +81,7 @@ bind_root() {
   [ -s "/.host$dir/hostname" ] && hostname "$(</.host$dir/hostname)" 2>/dev/null
   for ((i = 0; i < ${'$'}{#mounts[@]}; i += 3)); do
     source=/.host${'$'}{mounts[i]} target=${'$'}{mounts[i+1]} flags=${'$'}{mounts[i+2]}
+    [ ! -L "$target" ] || target=$(readlink -m "$target") || return # as /etc/resolv.conf often is, to a place that is not here
     if [ -d "$source" ]; then mkdir -p "$target" || return
     else mkdir -p "${'$'}{target%/*}/" || return; [ -e "$target" ] || : >"$target" || return; fi
     mount --rbind "$source" "$target" || return
