@@ -283,3 +283,47 @@ test('a client that goes away ends the request at the backend; a backend that br
   assert.match(all, /^HTTP\/1.1 200 /);
   assert.match(all, /part$/);
 });
+
+test("another port of a node is reached like a pod's; its kubelet's port is the kubelet's whatever scheme is asked for", async () => {
+  await using bed = await openProxyBed({ kubelet: { certificateAuthorityPem: undefined } });
+  const { admin } = bed.server; // any certificate: this server does not verify kubelets
+  await bed.serve('10.0.0.11:9100', (request, response) => response.end(`exporter ${request.url}`));
+  await bed.serve('10.0.0.11:10250', (request, response) => response.end(`kubelet ${request.url}`), { tls: admin });
+  const ask = async (id: string) => {
+    const { bytes, headers } = await bed.server.request({ path: `/api/v1/nodes/${id}/proxy/metrics?a=b` });
+    return [bytes.toString(), String(headers['warning'])] as const;
+  };
+  for (const id of ['n1:9100', 'http:n1:9100']) {
+    const [body, warning] = await ask(id);
+    assert.equal(body, 'exporter /metrics?a=b');
+    assert.match(warning, /nodes \\".*n1:9100\\" was reached by plain HTTP/);
+  }
+  for (const id of ['n1', 'n1:', 'n1:10250', 'http:n1:10250', 'https:n1:']) {
+    const [body, warning] = await ask(id);
+    assert.equal(body, 'kubelet /metrics?a=b');
+    assert.match(warning, /was reached by TLS without verification/);
+  }
+});
+
+test('a strict server sends nothing to a kubelet that it does not verify', async () => {
+  await using bed = await openProxyBed({ kubelet: { certificateAuthorityPem: undefined }, proxy: { strict: true } });
+  const answer = await bed.server.request({ path: '/api/v1/nodes/n1/proxy/metrics' });
+  assert.deepEqual([answer.status, answer.json.reason], [403, 'Forbidden']);
+  assert.deepEqual(bed.dialled, []);
+});
+
+test('one HTTP/1.1 connection carries one proxied request after the other, bodies included', async () => {
+  await using bed = await openProxyBed();
+  await bed.createPod('web', '10.244.1.5');
+  await bed.serve('10.244.1.5:8080', async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    response.end(`[${request.method} ${body}]`);
+  });
+  const client = await bed.connect();
+  const head = (method: string) => `${method} ${pods}/web/proxy/ HTTP/1.1\r\nhost: a\r\n`;
+  client.write(`${head('POST')}content-length: 5\r\n\r\nhello`);
+  await readUntil(client, '[POST hello]');
+  client.write(`${head('PUT')}transfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n${head('GET')}\r\n`);
+  assert.match(await readUntil(client, '[GET ]'), /\[PUT onetwo\]/);
+});
