@@ -23,6 +23,7 @@ import { CachedObjects } from './cached-objects.ts';
 import type { ApiServerConfig } from './config.ts';
 import { admitConnect } from './connect-admission.ts';
 import { controlPlaneAddresses } from './destinations/control-plane-addresses.ts';
+import type { DestinationOptions } from './destinations/destination.ts';
 import { discoveryHandlers } from './discovery/handlers.ts';
 import { shareEventLeases } from './event-leases.ts';
 import { healthHandlers } from './health.ts';
@@ -77,6 +78,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
   readonly objects: ObjectSource;
+  /** By which rules it decides what address of a node, pod or Service it dials. */
+  readonly destinations: DestinationOptions;
   /** Resolves when `/readyz` succeeds: what every cluster has, such as its namespaces and roles, is there. */
   readonly ready: Promise<void>;
 }
@@ -306,6 +309,7 @@ export async function listenApi(config: ApiServerConfig, dependencies: ApiServer
     host,
     port,
     objects,
+    destinations,
     ready,
     [Symbol.asyncDispose]: () => {
       ended ??= end();

@@ -130,6 +130,7 @@ export async function startControlPlane(
   const agents = () => tunnel.nodeConnections();
   const walked = (running: ApiServer) => ({
     objects: running.objects,
+    destinations: running.destinations,
     kubelet,
     dial,
     agents,

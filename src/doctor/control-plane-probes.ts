@@ -8,8 +8,9 @@ import type { Store } from '../storage/store.ts';
 import { type ApiServerAccess, causeOf, probeCaller, probeRefusal } from './api-server-probes.ts';
 import { type KubeletProbeOptions, probeKubelet } from './kubelet-probes.ts';
 import type { PathResult } from './path-report.ts';
+import { probeServices, type ServiceProbeOptions } from './service-probes.ts';
 
-export interface ControlPlaneProbeOptions extends KubeletProbeOptions {
+export interface ControlPlaneProbeOptions extends KubeletProbeOptions, ServiceProbeOptions {
   /** The API server as its clients reach it. */
   readonly access: Pick<ApiServerAccess, 'host' | 'port' | 'ca'>;
   /** Signs what the negative probes show. */
@@ -31,6 +32,13 @@ export async function probeControlPlane(options: ControlPlaneProbeOptions): Prom
     probeStore(options.store),
     probeComponents(options, signal),
     ...nodes.map((node) => probeNode(node, options, signal)),
+    probeServices(options, signal),
+    {
+      path: 'apiserver-ssh',
+      title: 'API server → nodes by SSH tunnels',
+      verdict: 'unused',
+      hops: [],
+    } satisfies PathResult,
     probeRefusals(options, signal),
   ]);
   return results.flat();
