@@ -147,5 +147,5 @@ async function chooseNetwork(asked: string | undefined): Promise<NodeNetwork> {
 
 function nextCommands(withDemo: boolean): string[] {
   if (!withDemo) return ['kubectl get nodes', 'kubectl get namespaces', 'fairlead token create'];
-  return ['kubectl get nodes', 'kubectl exec -it hello -- sh', 'kubectl logs hello'];
+  return ['kubectl get nodes', 'kubectl exec -it hello -- sh', 'fairlead doctor'];
 }
