@@ -1,6 +1,7 @@
 import type { Area, Servers } from './harness/area.ts';
 import { median } from './harness/load.ts';
 import { digits, type Row, verdictOf } from './harness/table.ts';
+import { agentsRows } from './harness/tunnel-agents.ts';
 import { startTunnelBed, type TunnelBed, type TunnelKind } from './harness/tunnel-bed.ts';
 import type { TunnelWay } from './harness/tunnel-client.ts';
 import { besideStalled, dials, download, echoes, type Rate, type StallFigure, upload } from './harness/tunnel-load.ts';
@@ -17,7 +18,7 @@ export const tunnelArea: Area = {
       rows.push(...(await throughputRows(bed, servers)), ...(await dialRows(bed, servers)));
       rows.push(...(await echoRows(bed, servers)), ...(await stallRows(bed, servers)));
     }
-    rows.push(...(await memoryRows(servers)), ...(await returnRows(servers)));
+    rows.push(...(await memoryRows(servers)), ...(await returnRows(servers)), ...(await agentsRows(servers)));
     return rows;
   },
 };

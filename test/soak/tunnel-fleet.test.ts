@@ -5,17 +5,17 @@ import { nameOf, startPair, tunnelEnds } from '../interop/konnectivity-pair.ts';
 import { residentMb } from './tunnel-bed.ts';
 import { startFleet } from './tunnel-fleet.ts';
 
-/** `FAIRLEAD_SOAK_AGENTS=10000` for more. */
-const agents = Number(process.env['FAIRLEAD_SOAK_AGENTS'] ?? 5_000);
-/** For 5,000 agents on 2 cores that do nothing else: their handshakes are most of it. */
-const backWithinMs = (15_000 * agents) / 5_000;
+/** `FAIRLEAD_SOAK_AGENTS=5000` for more: on 2 cores their handshakes, both ends of them, take all of both. */
+const agents = Number(process.env['FAIRLEAD_SOAK_AGENTS'] ?? 2_000);
+/** Of a machine that has nothing else to do a quarter is enough; `npm run bench tunnel` has the figure that is aimed at. */
+const backWithinMs = 60_000;
 /** Longer than the server waits between two pings, and for their answers. */
 const quietMs = 12_000;
 
 for (const ends of tunnelEnds.filter(({ server, agent }) => server === 'ours' && agent === 'ours')) {
   const { protocol } = ends;
   test(`${agents} agents lose their server at once, come back and stay: ${nameOf(ends)}`, {
-    timeout: 60_000 + agents * 40,
+    timeout: 120_000 + agents * 60,
   }, async (context) => {
     await using pair = await startPair({ ...ends, mode: 'http-connect' });
     await using fleet = startFleet(pair, { count: agents, protocol });
