@@ -32,7 +32,7 @@ function exists(pid: number): boolean {
 
 for (const [who, user] of users) {
   describe(`a node in an island, run by ${who}`, { skip }, () => {
-    const directory = mkdtempSync(join(tmpdir(), 'fairlead-island-'));
+    let directory = '';
     let run: IslandRun | undefined;
     let kubectl: Kubectl | undefined;
     const cluster = () => run ?? assert.fail('only inside tests');
@@ -47,6 +47,7 @@ for (const [who, user] of users) {
     };
 
     before(async () => {
+      directory = mkdtempSync(join(tmpdir(), 'fairlead-island-'));
       if (user) chownSync(directory, user.uid, user.gid);
       await start();
       await tool().run(['wait', '--for=create', 'serviceaccount/default', 'configmap/kube-root-ca.crt']);
@@ -58,9 +59,12 @@ for (const [who, user] of users) {
       await tool().run(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s']);
     });
     after(async () => {
-      await stop();
-      await run?.[Symbol.asyncDispose]();
-      rmSync(directory, { recursive: true, force: true });
+      try {
+        await stop();
+      } finally {
+        await run?.[Symbol.asyncDispose]();
+        rmSync(directory, { recursive: true, force: true });
+      }
     });
 
     const podIp = (name: string) => tool().text(['get', 'pod', name, '-o', 'jsonpath={.status.podIP}']);
