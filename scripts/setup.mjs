@@ -10,7 +10,7 @@ const lock = at('package-lock.json');
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== readFileSync(lock, 'utf8')) {
   console.error('Installing dependencies (once) …');
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const result = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: at('.'),
     stdio: 'inherit',
   });
