@@ -5,6 +5,7 @@ import type { ApiClient, ResourceRef } from '../client/client.ts';
 import { Informer } from '../client/informer.ts';
 import { keyOf } from '../client/object-index.ts';
 import { endpointSlices, nodes, services } from '../client/resources.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { type PortState, type ProxyState, portStatesOf } from './proxy-state.ts';
 
@@ -12,8 +13,11 @@ const serviceNameLabel = 'kubernetes.io/service-name';
 const zoneLabel = 'topology.kubernetes.io/zone';
 const serviceCidrResource: ResourceRef = { group: 'networking.k8s.io', version: 'v1', resource: 'servicecidrs' };
 
+const retryMs = 5_000;
+
 export interface ClusterFeedOptions {
   readonly client: ApiClient;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly nodeName: string;
   readonly nodeAddresses?: readonly string[];
@@ -60,15 +64,23 @@ export class ClusterFeed implements ProxyState, AsyncDisposable {
     });
   }
 
-  /** Follows the ranges of Service addresses where the API server has them and lets us. */
+  /** Follows the ranges of Service addresses where the API server has them and lets us; asked until it answers. */
   async followServiceCidrs(signal: AbortSignal): Promise<void> {
     if (this.#options.serviceCidrs) return;
     const { client, log, onChange } = this.#options;
-    const { status } = await client.request(
-      { method: 'GET', path: '/apis/networking.k8s.io/v1/servicecidrs?limit=1' },
-      { signal },
-    );
-    if (status !== 200 || signal.aborted) return;
+    const path = `/apis/${serviceCidrResource.group}/${serviceCidrResource.version}/servicecidrs?limit=1`;
+    for (;;) {
+      try {
+        const { status } = await client.request({ method: 'GET', path }, { signal });
+        if (status === 403 || status === 404) return;
+        if (status === 200) break;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.debug('The ranges of Service addresses are not known yet', { error });
+      }
+      await this.#options.clock.delay(retryMs, { signal });
+    }
+    if (signal.aborted) return;
     this.#serviceCidrs = new Informer<ServiceCIDR>({ client, log, resource: serviceCidrResource });
     this.#serviceCidrs.subscribe(() => onChange({ kind: 'all' }));
   }

@@ -56,6 +56,7 @@ export async function runKubeProxy(config: KubeProxyConfig, options: KubeProxyOp
   const feed = parts.use(
     new ClusterFeed({
       client,
+      clock,
       log,
       nodeName: config.nodeName,
       ...(config.nodeAddresses && { nodeAddresses: config.nodeAddresses }),

@@ -116,11 +116,16 @@ for (const owner of ['root', 'nobody'] as const) {
       sessionAffinityConfig: { clientIP: { timeoutSeconds: 600 } },
     });
     await objects.serve('sticky', [{ addresses: [a.address] }, { addresses: [b.address] }]);
+    const vip = sticky.spec?.clusterIP ?? '';
+    const first: (string | undefined)[] = [];
+    for (let start = 0; start < 2; start++) {
+      await using proxy = await scene.run();
+      await proxy.synced;
+      first.push(...(await answers(10, () => bed.node.ask(vip, 80))));
+    }
+    assert.equal(new Set(first).size, 1, 'also after a new start');
     await using proxy = await scene.run();
     await proxy.synced;
-    const vip = sticky.spec?.clusterIP ?? '';
-    const first = await answers(10, () => bed.node.ask(vip, 80));
-    assert.equal(new Set(first).size, 1);
     const other = first[0] === 'a' ? b : a;
     await objects.serve('sticky', [{ addresses: [other.address] }]);
     await until(() => bed.node.ask(vip, 80), { name: other === a ? 'a' : 'b' });

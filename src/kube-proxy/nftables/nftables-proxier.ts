@@ -4,6 +4,7 @@ import type { KubeProxyConfig } from '../kube-proxy-config.ts';
 import type { ChangedServices, Proxier, ServedPort } from '../proxier.ts';
 import type { PortState, ProxyState } from '../proxy-state.ts';
 import type { Family } from '../service-port.ts';
+import { type AffinityClients, readClients, restoreClients } from './affinity.ts';
 import { forgetStaleFlows } from './conntrack.ts';
 import type { Fragment } from './fragment.ts';
 import { frameFragment } from './frame-fragment.ts';
@@ -68,8 +69,9 @@ export class NftablesProxier implements Proxier {
     if (changed === 'anew') this.#complete = false;
     const everything = typeof changed === 'string' || !this.#complete;
     const keys = typeof changed === 'string' || everything ? state.serviceKeys() : changed;
-    if (!this.#complete) for (const table of this.#tables) commands.push(...table.reset());
     const ports = new Map([...keys].map((key) => [key, state.portsOf(key)]));
+    const kept = this.#complete ? [] : await this.#keepAffinity(ports);
+    if (!this.#complete) for (const table of this.#tables) commands.push(...table.reset());
     for (const table of this.#tables) {
       commands.push(...this.#sweep(table));
       const wanted = new Map<string, Fragment | undefined>();
@@ -83,6 +85,7 @@ export class NftablesProxier implements Proxier {
       }
       commands.push(...table.change(wanted));
     }
+    for (const { table, clients } of kept) commands.push(...restoreClients(table, clients));
     if (!this.#tables.some((table) => table.hasStale)) this.#staleSinceMs = undefined;
     else this.#staleSinceMs ??= this.#options.clock.now();
     if (commands.length === 0) return;
@@ -113,6 +116,14 @@ export class NftablesProxier implements Proxier {
 
   /** The rules stay, as connections need them; `fairlead kube-proxy --cleanup` takes them away. */
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** What an earlier table, or that of an earlier process, knows of clients with affinity. */
+  async #keepAffinity(ports: ReadonlyMap<string, readonly PortState[]>) {
+    const kept: { table: Table; clients: AffinityClients }[] = [];
+    if (![...ports.values()].flat().some(({ port }) => port.affinitySeconds !== undefined)) return kept;
+    for (const table of this.#tables) kept.push({ table, clients: await readClients(this.#options.nft, table.family) });
+    return kept;
+  }
 
   /** Rules decide about first packets only: what UDP clients send on must be led anew. */
   async #forgetFlows(ports: readonly PortState[]): Promise<void> {

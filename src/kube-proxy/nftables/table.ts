@@ -29,6 +29,11 @@ export class Table {
     return this.#fragments.keys();
   }
 
+  /** Whether some owner wants this set or map. */
+  hasContainer(name: string): boolean {
+    return [...this.#fragments.values()].some(({ containers }) => containers.has(name));
+  }
+
   /** Commands that replace whatever the kernel has by nothing, without a moment in between for which it has no table. */
   reset(): string[] {
     this.#fragments.clear();
