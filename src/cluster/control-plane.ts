@@ -7,6 +7,7 @@ import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
 import { createEgress } from '../egress/create-egress.ts';
 import { loadEgressSelector } from '../egress/load-egress-selector.ts';
+import type { SshTunnelsConfig } from '../egress/ssh/open-ssh-tunnels.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
@@ -44,6 +45,8 @@ export interface ControlPlaneConfig {
   readonly kubeletPreferredAddressTypes?: readonly string[];
   /** Path of upstream's `EgressSelectorConfiguration`: the kinds of traffic that it names go where it says, whatever a node's route is. */
   readonly egressSelectorFile?: string;
+  /** For nodes whose recorded route is `ssh`. @default none can be reached by SSH */
+  readonly ssh?: SshTunnelsConfig;
   /** Whether controllers and the scheduler run here. @default true */
   readonly controllers?: boolean;
 }
@@ -88,9 +91,11 @@ export async function startControlPlane(
     ),
   );
   const { egressSelectorFile } = config;
+  const ssh = config.ssh && parts.use(await openSsh(config.ssh, { log, clock, metrics }));
   const selector = egressSelectorFile === undefined ? undefined : await loadEgressSelector(egressSelectorFile, { log });
   const dial =
-    options.dial ?? createEgress({ objects: () => api?.objects, tunnel: tunnel.dial, selector, metrics, log });
+    options.dial ??
+    createEgress({ objects: () => api?.objects, tunnel: tunnel.dial, ssh: ssh?.dial, selector, metrics, log });
   // The store's thread starts and files are read while the API server's modules load.
   const opening = openStore(config, log, clock, metrics);
   parts.defer(() =>
@@ -191,6 +196,7 @@ export async function startControlPlane(
     }),
   );
   await api.ready;
+  ssh?.follow(api.objects);
   await ensureClusterInfo(client, { server: api.url, caPem: pki.cluster.certificatePem });
   if (config.controllers !== false) {
     const reservedAddresses = [names.serviceAddress, advertiseAddress ?? [], api.host].flat();
@@ -207,6 +213,15 @@ export async function startControlPlane(
     client,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Loaded where it is asked for. */
+async function openSsh(
+  config: SshTunnelsConfig,
+  { log, clock, metrics }: { log: Logger; clock: Clock; metrics: Metrics },
+) {
+  const { openSshTunnels } = await import('../egress/ssh/open-ssh-tunnels.ts');
+  return openSshTunnels(config, { log: log.with({ component: 'ssh' }), clock, metrics });
 }
 
 function openPki(config: ControlPlaneConfig, log: Logger, clock: Clock): Promise<ClusterPki> {

@@ -17,6 +17,7 @@ export interface LocalControlPlaneConfig {
   readonly kubeletAuthority?: ControlPlaneConfig['kubeletAuthority'];
   readonly kubeletPreferredAddressTypes?: readonly string[];
   readonly egressSelectorFile?: string;
+  readonly ssh?: ControlPlaneConfig['ssh'];
 }
 
 /** A control plane that keeps its data in a directory, with what people need to find it there: admin kubeconfig and record. */
