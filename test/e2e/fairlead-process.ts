@@ -83,9 +83,11 @@ export async function startUp(options: StartOptions = {}): Promise<FairleadProce
       steps.push(event);
       if (event.step !== 'ready') return;
       clearTimeout(timer);
+      child.off('close', ended);
       resolve();
     });
-    child.once('close', (code) => fail(`ended with ${code}`));
+    const ended = (code: number | null) => fail(`ended with ${code}`);
+    child.once('close', ended);
   });
   const interrupt = async () => {
     if (child.exitCode === null && child.signalCode === null) {
