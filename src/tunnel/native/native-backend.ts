@@ -46,6 +46,7 @@ export class NativeBackend implements TunnelBackend {
   readonly #slowReaders: SlowReaders;
   readonly #connections = new Set<NativeConnection>();
   #loss: Error | undefined;
+  #cause: Error | undefined;
   #dials = 0;
   #lastConnectId = 0n;
   #draining = false;
@@ -64,7 +65,6 @@ export class NativeBackend implements TunnelBackend {
         options.log.warn('Connection closed: its client is far behind and too much waits in memory', fields);
       },
     });
-    let cause: Error | undefined;
     this.#control = new ControlChannel(hello);
     this.#control.listen({
       onLine: (line) => {
@@ -73,21 +73,21 @@ export class NativeBackend implements TunnelBackend {
         options.onDrain(this);
       },
       onEnd: (error) => {
-        cause ??= error;
+        this.#cause ??= error;
         this.#fail(error);
       },
     });
     session.on('error', (error) => {
-      cause = error;
+      this.#cause = error;
     });
     const end = () => {
       this.#over = true;
-      options.onEnd(this, cause);
+      options.onEnd(this, this.#cause);
     };
     watchPeer(session, {
       bytesRead: () => socket.bytesRead,
       onDead: (error) => {
-        cause ??= error;
+        this.#cause ??= error;
         this.#fail(error);
       },
       quietMs,
@@ -110,7 +110,15 @@ export class NativeBackend implements TunnelBackend {
     const refused = this.#refuse({ protocol, address, signal });
     if (refused) return Promise.reject(refused);
     const startedMs = performance.now();
-    const stream = this.#session.request({ ':method': 'CONNECT', ':authority': address }, { endStream: false });
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#session.request({ ':method': 'CONNECT', ':authority': address }, { endStream: false });
+    } catch (error) {
+      this.retire(); // a session has only so many streams in its life
+      return Promise.reject(
+        new DialError('backend_lost', `the tunnel takes no more dials: ${error}`, { cause: error }),
+      );
+    }
     this.#dials++;
     this.#metrics.pendingDials.inc();
     return new Promise((resolve, reject) => {
@@ -141,7 +149,7 @@ export class NativeBackend implements TunnelBackend {
       });
       const onClose = () => {
         const lost = this.#loss || this.#session.destroyed || this.#over;
-        fail(lost ? lostError(cause) : new DialError('error_response', 'the agent reset the dial', { cause }));
+        fail(lost ? this.#lostDial() : new DialError('error_response', 'the agent reset the dial', { cause }));
       };
       stream.once('close', onClose);
       stream.once('response', (headers) => {
@@ -166,14 +174,24 @@ export class NativeBackend implements TunnelBackend {
 
   /** Streams are broken one by one: what Node does with them when a session is destroyed looks like an end to the peer. */
   #fail(cause: Error | undefined): void {
-    this.#loss ??= new Error(`the tunnel of agent ${this.agentId} was lost`, { cause });
+    this.#loss ??= this.#lossBy(cause);
     for (const connection of this.#connections) connection.lose();
     this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
   }
 
+  #lossBy(cause: Error | undefined): Error {
+    const why = cause ? `: ${cause.message}` : '';
+    return new Error(`the tunnel of agent ${this.agentId} was lost${why}`, { cause });
+  }
+
+  #lostDial(): DialError {
+    const loss = this.#loss ?? this.#lossBy(this.#cause);
+    return new DialError('backend_lost', loss.message, { cause: loss.cause });
+  }
+
   #refuse({ protocol, address, signal }: Omit<BackendDial, 'timeoutMs'>): DialError | undefined {
     if (signal.aborted) return new DialError('canceled', 'dial canceled', { cause: signal.reason });
-    if (this.#loss || this.#over || this.#session.destroyed || this.#session.closed) return lostError(undefined);
+    if (this.#loss || this.#over || this.#session.destroyed || this.#session.closed) return this.#lostDial();
     if (protocol !== 'tcp') return new DialError('error_response', `dial ${protocol}: unknown network ${protocol}`);
     if (!addressPattern.test(address)) {
       return new DialError('error_response', `dial tcp: address ${address}: missing or invalid port in address`);
@@ -187,8 +205,7 @@ export class NativeBackend implements TunnelBackend {
       connectId: ++this.#lastConnectId,
       address,
       slowReaders: this.#slowReaders,
-      loss: () =>
-        this.#loss ?? (this.#session.destroyed ? new Error(`the tunnel of agent ${this.agentId} was lost`) : undefined),
+      loss: () => this.#loss ?? (this.#session.destroyed ? this.#lossBy(this.#cause) : undefined),
       onClose: () => {
         this.#connections.delete(connection);
         this.#metrics.establishedConnections.dec();
@@ -205,8 +222,4 @@ function refusal(headers: IncomingHttpHeaders): DialError {
   const text = headers[errorHeader];
   const message = typeof text === 'string' ? decodeGrpcMessage(text) : `the agent answered ${headers[':status']}`;
   return new DialError('error_response', message);
-}
-
-function lostError(cause: Error | undefined): DialError {
-  return new DialError('backend_lost', 'context canceled', { cause });
 }
