@@ -219,3 +219,23 @@ test('connections are kept, and few', async () => {
   for (let i = 0; i < 5; i++) assert.equal((await bed.create(`kept-${i}`)).status, 201);
   assert.equal(webhook.connections, 1);
 });
+
+test('what other plugins add to a pod is added once, however often they run', async () => {
+  await using webhook = await startWebhook(() =>
+    jsonPatch([{ op: 'add', path: '/metadata/labels', value: { a: 'b' } }]),
+  );
+  const namespaced = '/api/v1/namespaces/default';
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+  await bed.server.request({ method: 'POST', path: `${namespaced}/serviceaccounts`, body: account });
+  const rules = [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }];
+  await using _hook = await bed.configure('Mutating', { webhook, rules });
+  const { status, json } = await bed.server.request({
+    method: 'POST',
+    path: `${namespaced}/pods`,
+    body: { metadata: { name: 'web' }, spec: { containers: [{ name: 'web', image: 'web' }] } },
+  });
+  assert.equal(status, 201, JSON.stringify(json));
+  const { volumes, containers, tolerations } = json.spec;
+  assert.deepEqual([volumes.length, containers[0].volumeMounts.length, tolerations.length], [1, 1, 2]);
+  assert.deepEqual(json.metadata.labels, { a: 'b' });
+});
