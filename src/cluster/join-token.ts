@@ -3,6 +3,7 @@ import { createBootstrapTokenSecret, formatBootstrapToken } from '../auth/bootst
 import type { ApiClient } from '../client/client.ts';
 import { secrets } from '../client/resources.ts';
 import { formatJoinString } from '../pki/join-string.ts';
+import type { ControlPlane } from './control-plane.ts';
 
 export interface JoinTokenOptions {
   /** As the node will dial it. */
@@ -37,4 +38,22 @@ export async function createJoinToken(client: ApiClient, options: JoinTokenOptio
   await client.create<Secret>(secrets, secret, signal ? { signal } : {});
   const text = formatBootstrapToken(token);
   return { id: token.id, token: text, joinString: formatJoinString({ server, caPin, token: text }) };
+}
+
+const ownJoinWindowMs = 5 * 60_000;
+
+/** A join string for one node of this machine, good for a few minutes. */
+export async function joinStringFor(
+  { client, pki, server }: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
+  nodeName: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { joinString } = await createJoinToken(client, {
+    server,
+    caPin: pki.cluster.pin,
+    expiresAtMs: Date.now() + ownJoinWindowMs,
+    description: `node ${nodeName}`,
+    signal,
+  });
+  return joinString;
 }

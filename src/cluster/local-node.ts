@@ -4,7 +4,7 @@ import { kubeconfigPath } from '../kubelet/node/join.ts';
 import type { RunningNode } from '../kubelet/node-config.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ControlPlane } from './control-plane.ts';
-import { createJoinToken } from './join-token.ts';
+import { joinStringFor } from './join-token.ts';
 import { type NodeAgentConfig, runNodeAgent } from './node-agent.ts';
 
 export interface LocalNode extends AsyncDisposable {
@@ -12,8 +12,6 @@ export interface LocalNode extends AsyncDisposable {
   /** Whether it joined now, or came back with the certificates of an earlier start. */
   readonly joined: boolean;
 }
-
-const joinWindowMs = 5 * 60_000;
 
 /** Runs a node of this machine that joins over the wire like any other: with a one-time join string, or with what it kept. */
 export async function startLocalNode(
@@ -24,23 +22,8 @@ export async function startLocalNode(
   const { nodesDirectory, ...rest } = config;
   const dataDirectory = join(nodesDirectory, config.name);
   const joined = !existsSync(kubeconfigPath(dataDirectory));
-  const bootstrap = joined ? { bootstrap: await joinString(controlPlane, config.name, signal) } : {};
+  const bootstrap = joined ? { bootstrap: await joinStringFor(controlPlane, config.name, signal) } : {};
   const { server } = controlPlane;
   const node = await runNodeAgent({ server, ...rest, ...bootstrap, dataDirectory }, { log, signal });
   return { node, joined, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
-}
-
-async function joinString(
-  { client, pki, server }: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
-  name: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const token = await createJoinToken(client, {
-    server,
-    caPin: pki.cluster.pin,
-    expiresAtMs: Date.now() + joinWindowMs,
-    description: `node ${name}`,
-    signal,
-  });
-  return token.joinString;
 }

@@ -8,7 +8,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { ClusterPki } from '../../pki/authority.ts';
 import type { IssuedCertificate } from '../../pki/certificate-authority.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { createJoinToken } from '../join-token.ts';
+import { joinStringFor } from '../join-token.ts';
 import { RenewingCertificate } from '../renewing-certificate.ts';
 import { findApiServerPlaces } from './api-server-places.ts';
 import { openGateway } from './gateway.ts';
@@ -51,7 +51,6 @@ export interface IslandNode extends AsyncDisposable {
 
 const proxyLifetimeMs = 24 * 3_600_000;
 const defaultGraceMs = 5_000;
-const joinWindowMs = 5 * 60_000;
 /** What a stop may take beyond the pods' grace. */
 const stopMarginMs = 10_000;
 
@@ -96,7 +95,7 @@ export async function startIslandNode(
   parts.use(island);
   const [apiServerPlaces, bootstrap] = await Promise.all([
     findApiServerPlaces(controlPlane.client, signal),
-    joined ? joinString(controlPlane, name, signal) : undefined,
+    joined ? joinStringFor(controlPlane, name, signal) : undefined,
   ]);
   proxyCertificate.onChange(() => island.renewProxyCertificate(toClientCertificate(proxyCertificate.current)));
   const start: IslandStart = {
@@ -158,19 +157,4 @@ function openProxyCertificate(pki: ClusterPki, log: Logger): Promise<RenewingCer
 
 function toClientCertificate({ certificatePem, privateKeyPem }: IssuedCertificate): ClientCertificate {
   return { certificate: certificatePem, key: privateKeyPem };
-}
-
-async function joinString(
-  { client, pki, server }: Pick<ControlPlane, 'client' | 'pki' | 'server'>,
-  name: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const token = await createJoinToken(client, {
-    server,
-    caPin: pki.cluster.pin,
-    expiresAtMs: Date.now() + joinWindowMs,
-    description: `node ${name}`,
-    signal,
-  });
-  return token.joinString;
 }
