@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -44,6 +45,13 @@ describe('proxies reach nodes by their routes', () => {
           assert.match(await listening(cluster, path), new RegExp(`^Hello from pod ${route}$`, 'm'));
         }
       }
+      const answer = await ask(cluster, `${base}/pods/${route}/proxy/`);
+      answer.resume();
+      const stretch = {
+        direct: 'neither encrypted nor verified',
+        tunnel: 'encrypted only as far as node \\"by-tunnel\\"',
+      };
+      assert.ok(String(answer.headers['warning']).includes(stretch[route]), String(answer.headers['warning']));
     });
   }
 });
@@ -65,13 +73,17 @@ async function listening(cluster: TestCluster, path: string): Promise<string> {
   }
 }
 
-async function get({ kubeconfigPath }: TestCluster, path: string): Promise<string> {
+async function get(cluster: TestCluster, path: string): Promise<string> {
+  return text(await ask(cluster, path));
+}
+
+async function ask({ kubeconfigPath }: TestCluster, path: string): Promise<IncomingMessage> {
   const config = clientConfigOf(await loadKubeconfig({ env: {}, path: kubeconfigPath }));
   const certificate = config.certificate && currentOf(config.certificate);
   return new Promise((resolve, reject) => {
     const credentials = { ca: currentOf(config.ca), cert: certificate?.certificate, key: certificate?.key };
     const asked = request(new URL(path, config.server), { ...credentials, agent: false });
-    asked.once('response', (response) => resolve(text(response)));
+    asked.once('response', resolve);
     asked.once('error', reject);
     asked.end();
   });

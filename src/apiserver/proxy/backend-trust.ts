@@ -66,11 +66,20 @@ export function refuseUnproved(resource: string, id: string, kind: 'plaintext' |
   return new ApiError('Forbidden', message, { details: { name: id, kind: resource } });
 }
 
+export interface UnprovedConnection {
+  readonly resource: string;
+  readonly id: string;
+  readonly kind: 'plaintext' | 'unverified';
+  /** The node up to which a tunnel encrypts; `undefined` where there is none. */
+  readonly tunnelledTo: string | undefined;
+}
+
 /** What the answer's `Warning` header says about a connection that proved nothing. */
-export function warningOf(resource: string, id: string, kind: 'plaintext' | 'unverified'): string {
-  return kind === 'plaintext'
-    ? `${resource} "${id}" was reached by plain HTTP: neither encrypted nor verified`
-    : `${resource} "${id}" was reached by TLS without verification: annotate it with ${caBundleAnnotation}`;
+export function warningOf({ resource, id, kind, tunnelledTo }: UnprovedConnection): string {
+  const subject = `${resource} "${id}" was reached by`;
+  if (kind === 'unverified') return `${subject} TLS without verification: annotate it with ${caBundleAnnotation}`;
+  if (tunnelledTo === undefined) return `${subject} plain HTTP: neither encrypted nor verified`;
+  return `${subject} plain HTTP: not verified, and encrypted only as far as node "${tunnelledTo}"`;
 }
 
 interface Authority {

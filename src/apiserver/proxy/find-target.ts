@@ -1,4 +1,5 @@
 import type { Node, Pod, Service } from '../../api/kubernetes/core-v1.ts';
+import { nodeRouteLabel } from '../../api/node-route.ts';
 import type { KubeObject } from '../../api/object.ts';
 import type { Dial } from '../../stream/dial.ts';
 import type { ProxyConfig } from '../config.ts';
@@ -43,6 +44,7 @@ export const findNode: FindTarget = async ({ id, info, path }, options) => {
   return {
     authority: hostAndPort(destination),
     transport: kubeletVerified ? 'verified' : 'unverified',
+    tunnelledTo: tunnelledTo(destination, options),
     key: `kubelet ${name} ${hostAndPort(destination)}`,
     path: kubeletPath(info, path),
     open: async () => {
@@ -80,8 +82,9 @@ interface TrustBasis {
 function targetAt(
   destination: Destination,
   { id, path, owners, defaultServerName }: TrustBasis,
-  { dial, config }: FindTargetOptions,
+  options: FindTargetOptions,
 ): ProxyTarget {
+  const { dial, config } = options;
   const { scheme } = id;
   const trust = trustOf({ scheme, owners, defaultServerName, clusterCaPem: config.certificateAuthorityPem });
   const authority = hostAndPort(destination);
@@ -89,10 +92,18 @@ function targetAt(
   return {
     authority,
     transport: trust.kind,
+    tunnelledTo: tunnelledTo(destination, options),
     key: `${trust.kind} ${destination.node} ${destination.pod?.uid ?? ''} ${authority}${proved}`,
     path: `${path.path || '/'}${path.search}`,
     open: () => openBackend(destination, { trust, dial }),
   };
+}
+
+/** By the route that the node has recorded; the dial takes no other. */
+function tunnelledTo({ node: name }: Destination, { objects }: FindTargetOptions): string | undefined {
+  const node = objects.get<Node>('nodes', { namespace: '', name });
+  const route = node?.metadata?.labels?.[nodeRouteLabel];
+  return route === 'tunnel' || route === 'ssh' ? name : undefined;
 }
 
 /**

@@ -57,7 +57,8 @@ export function createProxyHandlers(options: ProxyHandlersOptions): ProxyHandler
       context.annotate('proxy.fairlead.dev/transport', transport);
       if (transport !== 'verified') {
         if (options.config.strict) throw refuseUnproved(info.resource, info.name, transport);
-        warnings.push(warningOf(info.resource, info.name, transport));
+        const { tunnelledTo } = target;
+        warnings.push(warningOf({ resource: info.resource, id: info.name, kind: transport, tunnelledTo }));
       }
       requests.inc({ resource: info.resource, transport, upgrade: String(upgrade !== undefined) });
       for (const warning of warnings) context.warn(warning);
