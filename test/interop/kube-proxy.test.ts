@@ -216,8 +216,14 @@ test('rules that somebody took away come back', rooted, async () => {
   await objects.serve('web', [{ addresses: [a.address] }]);
   await using proxy = await scene.run();
   await proxy.synced;
-  bed.run('nft', 'delete', 'table', 'ip', 'kube-proxy');
-  await until(() => bed.node.ask(web.spec?.clusterIP ?? '', 80), { name: 'a' });
+  const vip = web.spec?.clusterIP ?? '';
+  for (const [verb, ...what] of [
+    ['delete', 'table'],
+    ['flush', 'chain'],
+  ] as const) {
+    bed.run('nft', verb, ...what, 'ip', 'kube-proxy', ...(verb === 'flush' ? ['services'] : []));
+    await until(() => bed.node.ask(vip, 80), { name: 'a' });
+  }
 });
 
 test('health, mode and metrics are told as upstream tells them', rooted, async () => {

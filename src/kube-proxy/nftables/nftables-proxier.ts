@@ -6,7 +6,7 @@ import type { PortState, ProxyState } from '../proxy-state.ts';
 import type { Family } from '../service-port.ts';
 import { type AffinityClients, readClients, restoreClients } from './affinity.ts';
 import { forgetStaleFlows } from './conntrack.ts';
-import type { Fragment } from './fragment.ts';
+import { type Fragment, tableName } from './fragment.ts';
 import { frameFragment } from './frame-fragment.ts';
 import { names } from './names.ts';
 import type { Nft } from './nft.ts';
@@ -41,6 +41,12 @@ function servedPortsOf(state: ProxyState): ServedPort[] {
       ];
     }),
   );
+}
+
+/** In what `nft -j list chain` prints. */
+function countRules(listing: unknown): number {
+  const { nftables } = listing as { nftables?: readonly object[] }; // As nft's documentation has it.
+  return (nftables ?? []).filter((entry) => 'rule' in entry).length;
 }
 
 /** The owner of the frame; Services have a slash. */
@@ -99,12 +105,16 @@ export class NftablesProxier implements Proxier {
 
   async isIntact(): Promise<boolean> {
     if (!this.#complete) return false;
-    const { nft } = this.#options;
+    const { nft, log } = this.#options;
     try {
-      for (const { family } of this.#tables) await nft.list('chain', family, 'kube-proxy', names.services);
+      for (const table of this.#tables) {
+        const found = countRules(await nft.list('chain', table.family, tableName, names.services));
+        const expected = table.rulesOf(frame, names.services).length;
+        if (found !== expected) throw new Error(`chain ${names.services} has ${found} rules, not ${expected}`);
+      }
       return true;
     } catch (error) {
-      this.#options.log.warn('The rules have been changed by somebody else', { error });
+      log.warn('The rules have been changed by somebody else', { error });
       this.#complete = false;
       return false;
     }

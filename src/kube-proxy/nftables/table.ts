@@ -29,6 +29,11 @@ export class Table {
     return this.#fragments.keys();
   }
 
+  /** The rules of one owner's chain. */
+  rulesOf(owner: string, chain: string): readonly string[] {
+    return this.#fragments.get(owner)?.chains.get(chain) ?? [];
+  }
+
   /** Whether some owner wants this set or map. */
   hasContainer(name: string): boolean {
     return [...this.#fragments.values()].some(({ containers }) => containers.has(name));
