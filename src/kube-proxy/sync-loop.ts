@@ -103,7 +103,9 @@ export class SyncLoop {
       log.error('Services could not be synced', { error, failures: this.#failures });
     }
     const times = { waitedMs: clock.now() - sinceMs, durationMs: performance.now() - startedMs };
-    await onSync({ changed, ...times, ...failure });
+    await onSync({ changed, ...times, ...failure }).catch((error: unknown) => {
+      log.error('What follows a sync failed', { error });
+    });
     this.#syncing = false;
     if (this.#pendingSinceMs !== undefined) return;
     for (const resolve of this.#waiters.splice(0)) resolve();
