@@ -59,6 +59,8 @@ describe('kubectl through a Konnectivity server, to a node that nobody can conne
     await kubectl.run(['wait', '--for=create', 'node/edge', 'serviceaccount/default', '--timeout=30s']);
     await kubectl.run(['wait', '--for=condition=Ready', 'node/edge', '--timeout=30s']);
     await kubectl.run(['wait', '--for=create', 'configmap/kube-root-ca.crt', '--timeout=30s']);
+    // Containers outlive their node agent.
+    parts.defer(async () => void (await kubectl.run(['delete', 'pod', '--all', '--grace-period=1', '--timeout=30s'])));
     const ticking = 'i=0; while sleep 0.1; do i=$((i+1)); echo tick $i; done';
     await kubectl.apply(
       podManifest('ticking', [shellContainer('c', ticking)]),
