@@ -69,8 +69,9 @@ function combination(maker: Maker, transport: EgressTransport): void {
     await context.test('a refused dial', () => isRefused(open));
     await context.test('a dial that is given up', () => isGivenUp(dialer));
     await context.test('a server that is killed breaks the stream', async () => {
-      await using target = await listenTarget((socket) => void socket.write('hello'));
+      await using target = await listenTarget((socket) => void socket.once('data', () => socket.write('hello')));
       const stream = await open(target.port);
+      stream.write('go');
       await once(stream, 'data');
       stream.on('error', () => {}); // an end by an error is as good as an end
       const closed = new Promise<void>((resolve) => void stream.once('close', resolve));
