@@ -30,6 +30,7 @@ export class PacketStream {
   readonly #waiting = new Set<() => void>();
   readonly #holders = new Set<unknown>();
   #room = true;
+  #stuckSinceMs: number | undefined;
   #over = false;
 
   constructor(stream: Http2Stream, events: PacketStreamEvents) {
@@ -50,6 +51,11 @@ export class PacketStream {
   /** Whether bytes may be written now. */
   get writable(): boolean {
     return this.#room && !this.#over;
+  }
+
+  /** For how long the peer has taken nothing of what waits for it. */
+  get stuckMs(): number {
+    return this.#stuckSinceMs === undefined ? 0 : performance.now() - this.#stuckSinceMs;
   }
 
   /** Calls `turn` once when bytes may be written. */
@@ -107,6 +113,7 @@ export class PacketStream {
 
   #write(bytes: Buffer): void {
     this.#room = this.stream.write(bytes);
+    if (!this.#room) this.#stuckSinceMs ??= performance.now();
     if (this.stream.writableLength > maxUnsentBytes) {
       this.destroy(new ProtocolError(`The peer takes none of ${this.stream.writableLength} bytes that wait for it`));
     }
@@ -127,6 +134,7 @@ export class PacketStream {
 
   #drained(): void {
     this.#room = true;
+    this.#stuckSinceMs = undefined;
     for (const turn of this.#waiting) {
       if (!this.writable) return;
       this.#waiting.delete(turn);

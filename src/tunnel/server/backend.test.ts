@@ -79,6 +79,22 @@ test('a dial that nobody answers ends at its deadline, and a late answer is clos
   assert.match(metrics, /pending_backend_dials 0/);
 });
 
+test('an agent that does not even take a dial is retired, so that it connects anew', async () => {
+  await using bed = await open({ dialTimeoutMs: 300 });
+  await using agent = new RawAgent(bed.server.agentPort, credentials);
+  await until(() => bed.server.ready);
+  const opening = bed.server.dial(target, { signal });
+  const { random } = await agent.next('DIAL_REQ');
+  agent.send({ type: 'DIAL_RSP', error: '', connectId: 1n, random });
+  const stream = await opening;
+  stream.on('error', () => {}); // it goes with its agent
+  agent.packets.hold('the test');
+  stream.write(Buffer.alloc(4 * 1024 * 1024));
+  await assert.rejects(bed.server.dial(target, { signal }), /timed out waiting for backend dial$/);
+  await until(() => !bed.server.ready);
+  assert.match(await bed.metrics.render(), /pending_backend_dials 0/);
+});
+
 test('an agent that breaks the protocol ends its own stream alone', async () => {
   await using bed = await open();
   await using good = new RawAgent(bed.server.agentPort, credentials, { agentid: 'good' });

@@ -97,10 +97,11 @@ export class Backend implements ConnectionOwner, TunnelBackend {
         reject(error);
       };
       const onAbort = () => abandon(new DialError('canceled', 'dial canceled', { cause: signal.reason }));
-      const timer = setTimeout(
-        () => abandon(new DialError('backend_dial_timeout', 'timed out waiting for backend dial')),
-        timeoutMs,
-      ).unref();
+      const timer = setTimeout(() => {
+        // An agent that does not even take the question is stuck, and connects anew.
+        if (this.packets.stuckMs >= timeoutMs * 0.9) this.retire();
+        abandon(new DialError('backend_dial_timeout', 'timed out waiting for backend dial'));
+      }, timeoutMs).unref();
       signal.addEventListener('abort', onAbort, { once: true });
       this.#metrics.pendingDials.inc();
       this.#pending.set(random, {
@@ -142,6 +143,7 @@ export class Backend implements ConnectionOwner, TunnelBackend {
 
   /** Ends the stream in good order; the agent connects again. */
   retire(): void {
+    this.#draining = true;
     this.packets.stream.end();
     setTimeout(() => this.packets.destroy(new Error('the server ended the stream')), retireMs).unref();
   }
