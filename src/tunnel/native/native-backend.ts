@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Logger } from '../../lib/log.ts';
 import { decodeGrpcMessage } from '../../wire/grpc.ts';
 import type { AgentIdentifiers } from '../agent-identifiers.ts';
@@ -42,6 +43,8 @@ export class NativeBackend implements TunnelBackend {
   readonly nodeName: string | undefined;
   readonly #metrics: ServerMetrics;
   readonly #session: ClientHttp2Session;
+  readonly #socket: Socket;
+  readonly #onEnd: NativeBackendOptions['onEnd'];
   readonly #control: ControlChannel;
   readonly #slowReaders: SlowReaders;
   readonly #connections = new Set<NativeConnection>();
@@ -58,6 +61,8 @@ export class NativeBackend implements TunnelBackend {
     this.nodeName = options.nodeName;
     this.#metrics = options.metrics;
     this.#session = session;
+    this.#socket = socket;
+    this.#onEnd = options.onEnd;
     this.#slowReaders = new SlowReaders(options.budget, {
       onStalled: ({ address, queuedBytes }) => {
         options.metrics.stalledConnections.inc();
@@ -80,10 +85,6 @@ export class NativeBackend implements TunnelBackend {
     session.on('error', (error) => {
       this.#cause = error;
     });
-    const end = () => {
-      this.#over = true;
-      options.onEnd(this, this.#cause);
-    };
     watchPeer(session, {
       bytesRead: () => socket.bytesRead,
       onDead: (error) => {
@@ -94,8 +95,8 @@ export class NativeBackend implements TunnelBackend {
       deadMs,
     });
     this.#control.send(welcomeLine);
-    if (session.destroyed) process.nextTick(end);
-    else session.once('close', end);
+    session.once('close', () => this.#end());
+    if (session.destroyed) process.nextTick(() => this.#end());
   }
 
   get draining(): boolean {
@@ -177,6 +178,15 @@ export class NativeBackend implements TunnelBackend {
     this.#loss ??= this.#lossBy(cause);
     for (const connection of this.#connections) connection.lose();
     this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
+    // What is still to be sent to a peer that takes nothing is not waited for.
+    setTimeout(() => this.#socket.destroy(), retireMs).unref();
+    process.nextTick(() => this.#end()); // its owner may be about to register it
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#onEnd(this, this.#cause);
   }
 
   #lossBy(cause: Error | undefined): Error {

@@ -24,16 +24,20 @@ export interface WelcomedTunnel {
 const dialTimeoutMs = 5_000;
 const quietMs = 3_000;
 const deadMs = 9_000;
+/** How long the end of a tunnel may take. */
+const closeMs = 1000;
 
 /** Dials what the server asks for and carries the bytes. */
 export class TunnelService implements AgentConnection {
   readonly serverId: string;
   readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
   readonly #control: ControlChannel;
   readonly #options: AgentConnectionOptions;
   readonly #slowReaders: SlowReaders;
   readonly #connections = new Set<NativeConnection>();
   #loss: Error | undefined;
+  #cause: Error | undefined;
   #dials = 0;
   #lastConnectId = 0n;
   #over = false;
@@ -41,6 +45,7 @@ export class TunnelService implements AgentConnection {
   constructor({ session, socket, control, serverId, early }: WelcomedTunnel, options: AgentConnectionOptions) {
     this.serverId = serverId;
     this.#session = session;
+    this.#socket = socket;
     this.#options = options;
     this.#slowReaders = new SlowReaders(options.budget, {
       onStalled: ({ address, queuedBytes }) => {
@@ -49,38 +54,32 @@ export class TunnelService implements AgentConnection {
         options.log.warn('Connection closed: its target is far behind and too much waits in memory', fields);
       },
     });
-    let cause: Error | undefined;
     this.#control = control;
     control.listen({
       onLine: (line) => {
         if (line === drainingLine) options.onServerDraining?.(this);
       },
       onEnd: (error) => {
-        cause ??= error;
+        this.#cause ??= error;
         this.#fail(error);
       },
     });
     session.on('error', (error: Error) => {
-      cause = error;
+      this.#cause = error;
     });
     session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => this.#serve(stream, headers));
     for (const [stream, headers] of early) this.#serve(stream, headers);
-    const end = () => {
-      this.#over = true;
-      if (cause) options.metrics.countServerFailure();
-      options.onEnd(this, cause);
-    };
     watchPeer(session, {
       bytesRead: () => socket.bytesRead,
       onDead: (error) => {
-        cause ??= error;
+        this.#cause ??= error;
         this.#fail(error);
       },
       quietMs,
       deadMs,
     });
-    if (session.destroyed) process.nextTick(end);
-    else session.once('close', end);
+    session.once('close', () => this.#end());
+    if (session.destroyed) process.nextTick(() => this.#end());
   }
 
   get connections(): number {
@@ -105,6 +104,16 @@ export class TunnelService implements AgentConnection {
     this.#loss ??= new Error('the tunnel was lost', { cause });
     for (const connection of this.#connections) connection.lose();
     this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
+    // What is still to be sent to a peer that takes nothing is not waited for.
+    setTimeout(() => this.#socket.destroy(), closeMs).unref();
+    process.nextTick(() => this.#end()); // its owner may be about to register it
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#cause) this.#options.metrics.countServerFailure();
+    this.#options.onEnd(this, this.#cause);
   }
 
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
