@@ -82,6 +82,10 @@ export const up: CommandSpec = {
         : `${local.name} is back with its own certificates`,
     );
     terminal.say(`  ${network.explanation}`);
+    // A node that ends by itself leaves a cluster that people may want to look at.
+    local.ended?.then(() => {
+      if (!signal.aborted) terminal.failed('node', `${local.name} has ended by itself; its log lines say why`);
+    });
     if (withDemo) {
       const pod = await ensureDemoPod(controlPlane.client, signal);
       terminal.done('pod', `default/${pod.metadata?.name} Running on ${pod.spec?.nodeName} at ${pod.status?.podIP}`);
@@ -112,6 +116,8 @@ export const up: CommandSpec = {
 };
 
 interface StartedNode extends AsyncDisposable {
+  /** Resolves when a node with processes of its own has none left. */
+  readonly ended?: Promise<void>;
   readonly name: string;
   readonly joined: boolean;
   readonly ready: Promise<void>;
