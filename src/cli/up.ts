@@ -83,9 +83,10 @@ export const up: CommandSpec = {
     );
     terminal.say(`  ${network.explanation}`);
     // A node that ends by itself leaves a cluster that people may want to look at.
-    local.ended?.then(() => {
+    const tellEnd = () => {
       if (!signal.aborted) terminal.failed('node', `${local.name} has ended by itself; its log lines say why`);
-    });
+    };
+    local.ended?.then(tellEnd, tellEnd);
     if (withDemo) {
       const pod = await ensureDemoPod(controlPlane.client, signal);
       terminal.done('pod', `default/${pod.metadata?.name} Running on ${pod.spec?.nodeName} at ${pod.status?.podIP}`);
