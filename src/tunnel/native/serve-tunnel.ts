@@ -6,6 +6,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { ProtocolError } from '../../lib/protocol-error.ts';
+import { writeBehind } from '../../stream/write-behind.ts';
 import { decodeGrpcMessage } from '../../wire/grpc.ts';
 import type { ServerLink } from '../agent/agent-connection.ts';
 import { handshakeTimeoutMs } from '../session-settings.ts';
@@ -49,7 +50,8 @@ const discardMs = 1000;
  * @throws {ProtocolError} where the peer does not begin as it must; any other error where it refuses, goes or is late
  */
 export async function serveTunnel(socket: Socket, options: ServeTunnelOptions): Promise<ServerLink> {
-  const session = performServerHandshake(socket, nativeSessionOptions);
+  // One end must never wait with reading until its writes are through, or two that push at each other stop for good.
+  const session = performServerHandshake(writeBehind(socket), nativeSessionOptions);
   session.setLocalWindowSize(nativeSessionWindowBytes);
   const early: [ServerHttp2Stream, IncomingHttpHeaders][] = [];
   const keep = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
