@@ -1,15 +1,15 @@
 import type { ServerResponse as Http1Response, IncomingMessage, ServerOptions } from 'node:http';
 import {
   createSecureServer,
-  type Http2SecureServer,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import type { Logger } from '../lib/log.ts';
 import { ServerResponse } from '../lib/node-http.ts';
+import { gateHandshakes } from '../stream/handshake-gate.ts';
 import { type AgentConnections, agentPath } from './agent-connections.ts';
 import type { ServingCertificate } from './config.ts';
 import type { Exchange } from './exchange.ts';
@@ -167,15 +167,17 @@ export async function listenHttps(options: ListenerOptions): Promise<HttpsListen
     }
   });
 
-  await listening(server, options);
+  const listener = gateHandshakes(server as unknown as TlsServer); // an HTTP/2 server with TLS is a TLS server
+  await listening(listener, options);
   const stopAccepting = () => {
     stopped ??= new Promise((resolve) => {
-      server.close(() => resolve());
+      listener.close(() => resolve());
+      server.close(); // it does not listen itself: this ends connections that rest
     });
     return stopped;
   };
   return {
-    address: server.address() as AddressInfo, // a TCP server that listens has one
+    address: listener.address() as AddressInfo, // a TCP server that listens has one
     get connections() {
       return sockets.size;
     },
@@ -195,7 +197,7 @@ function chooseProtocol(ours: readonly string[]): (offer: { protocols: string[] 
   return ({ protocols }) => ours.find((protocol) => protocols.includes(protocol));
 }
 
-function listening(server: Http2SecureServer, { host, port }: { host: string; port: number }): Promise<void> {
+function listening(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, backlog: 1024 }, () => {

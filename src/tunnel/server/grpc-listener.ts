@@ -2,11 +2,11 @@ import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHt
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
+import { gateHandshakes } from '../../stream/handshake-gate.ts';
 import { grpcStatus } from '../../wire/grpc.ts';
 import { type PingOptions, pingRegularly } from '../ping.ts';
 import { handshakeTimeoutMs, sessionOptions, sessionWindowBytes } from '../session-settings.ts';
 import { refuseCall } from './grpc-reply.ts';
-import { gateHandshakes } from './handshake-gate.ts';
 import { type ListenAddress, listenOn } from './listen-address.ts';
 import { type ServerTls, toTlsOptions } from './server-tls.ts';
 

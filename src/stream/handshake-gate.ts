@@ -1,6 +1,5 @@
 import net, { type Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
-import { handshakeTimeoutMs } from '../session-settings.ts';
 
 export interface HandshakeLimits {
   /** TLS handshakes under way together: each costs about a millisecond of this process. @default 64 */
@@ -9,16 +8,18 @@ export interface HandshakeLimits {
   readonly waiting?: number;
   /** After so long a handshake is its client's fault: it goes on, but the next one begins. @default 500 */
   readonly turnMs?: number;
+  /** The longest that a connection waits for its turn. @default 10000 */
+  readonly waitMs?: number;
 }
 
 /**
- * A listener in front of a TLS server, for the moment at which thousands of agents come back together: a few connections shake hands at a time,
+ * A listener in front of a TLS server, for the moment at which thousands of clients come back together: a few connections shake hands at a time,
  * in the order in which they came; the others wait without costing anything, and none waits longer than its handshake may last. Who connects and says
  * nothing keeps its turn for a short time only.
  */
 export function gateHandshakes(
   server: TlsServer,
-  { concurrent = 64, waiting = 2048, turnMs = 500 }: HandshakeLimits = {},
+  { concurrent = 64, waiting = 2048, turnMs = 500, waitMs = 10_000 }: HandshakeLimits = {},
 ): net.Server {
   const queue = new Map<Socket, NodeJS.Timeout>();
   /** By the address of the client: a TLS socket does not tell which socket it was made of. */
@@ -45,7 +46,7 @@ export function gateHandshakes(
   server.on('secureConnection', (socket) => settle(clientOf(socket)));
   server.on('tlsClientError', (_, socket) => settle(clientOf(socket)));
 
-  const listener = net.createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+  const listener = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true }, (socket) => {
     socket.on('error', () => {}); // told by the TLS server, or by nobody where it only waited
     if (turns.size < concurrent) {
       start(socket);
@@ -59,8 +60,10 @@ export function gateHandshakes(
       queue.delete(socket);
       socket.destroy();
     };
-    queue.set(socket, setTimeout(giveUp, handshakeTimeoutMs).unref());
+    queue.set(socket, setTimeout(giveUp, waitMs).unref());
   });
+  // An HTTP server begins to watch over its connections then.
+  listener.on('listening', () => server.emit('listening'));
   listener.once('close', () => {
     for (const [socket, timer] of queue) {
       clearTimeout(timer);

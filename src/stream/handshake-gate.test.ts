@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { before, test } from 'node:test';
 import tls from 'node:tls';
-import { createTestCredentials, type TestCredentials, until } from '../tunnel-suite.ts';
+import { createTestCredentials, type TestCredentials, until } from '../tunnel/tunnel-suite.ts';
 import { gateHandshakes, type HandshakeLimits } from './handshake-gate.ts';
 
 let credentials: TestCredentials;
