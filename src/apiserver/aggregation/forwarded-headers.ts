@@ -1,19 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Headers } from '../exchange.ts';
+import { hopByHopHeaders } from '../hop-by-hop.ts';
 
-/** Of one connection alone. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-]);
 /** The client's credentials are this server's to judge: nobody else sees them. */
 const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie']);
 
@@ -26,7 +14,7 @@ export function requestHeaders(
   const result: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || name.startsWith(':') || name === 'host' || name === 'expect') continue;
-    if (hopByHop.has(name) || credentials.has(name) || named.has(name) || isIdentity(name)) continue;
+    if (hopByHopHeaders.has(name) || credentials.has(name) || named.has(name) || isIdentity(name)) continue;
     result[name] = value;
   }
   const already = [headers['x-forwarded-for'] ?? []].flat();
@@ -41,7 +29,7 @@ export function answerHeaders(headers: IncomingHttpHeaders): Headers {
   const named = namedByConnection(headers.connection);
   const result: Headers = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || hopByHop.has(name) || named.has(name) || name === 'set-cookie') continue;
+    if (value === undefined || hopByHopHeaders.has(name) || named.has(name) || name === 'set-cookie') continue;
     result[name] = value;
   }
   return result;

@@ -1,21 +1,9 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Headers } from '../exchange.ts';
+import { hopByHopHeaders } from '../hop-by-hop.ts';
 
 type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** They belong to one connection and end there. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-]);
 /** What the API server says itself, and what would open its origin to others. */
 const ownAnswerHeaders: ReadonlySet<string> = new Set([
   'access-control-allow-credentials',
@@ -101,7 +89,7 @@ function connectionHeaders({ connection }: IncomingHeaders): ReadonlySet<string>
     .split(',')
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== '' && name !== 'close' && name !== 'keep-alive');
-  return listed.length === 0 ? hopByHop : new Set([...hopByHop, ...listed]);
+  return listed.length === 0 ? hopByHopHeaders : new Set([...hopByHopHeaders, ...listed]);
 }
 
 function isCredential(name: string, isIdentity: ForwardOptions['isIdentity']): boolean {
