@@ -1,3 +1,4 @@
+import { messageOf } from '../lib/error-message.ts';
 import { parseYaml } from '../lib/yaml.ts';
 import { badRequest } from './errors.ts';
 import { countKeys, findDuplicateKeys, measureText } from './json-duplicates.ts';
@@ -57,10 +58,6 @@ export function findYamlDuplicates(text: string): string[] {
     // The body has been read leniently before, so this can only be a duplicate.
     return [`yaml: ${messageOf(error).split('\n')[0]}`];
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Aliases are shared references after parsing; walking the value as a tree must not cost more than ten times what is there. */

@@ -2,9 +2,10 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { messageOf } from '../lib/error-message.ts';
 import type { Dial } from '../stream/dial.ts';
 import type { ClientCertificate } from './client-config.ts';
-import { ConnectionError, messageOf } from './connection-error.ts';
+import { ConnectionError } from './connection-error.ts';
 
 /** What a connection was opened with; a change of it makes a new connection. */
 export interface SessionCredentials {

@@ -1,10 +1,10 @@
 import type { ReplicaSet, ReplicaSetCondition } from '../api/kubernetes/apps-v1.ts';
 import type { Pod, ReplicationController } from '../api/kubernetes/core-v1.ts';
 import { selectorFromObject } from '../api/selectors.ts';
-import { messageOf } from '../client/connection-error.ts';
 import { keyOf } from '../client/object-index.ts';
 import { type BuiltInResource, pods, replicaSets, replicationControllers } from '../client/resources.ts';
 import { formatTime } from '../lib/clock.ts';
+import { messageOf } from '../lib/error-message.ts';
 import { inBatches } from './batches.ts';
 import { withCondition, withoutCondition } from './conditions.ts';
 import type { ControllerContext, StartController } from './controller.ts';

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { asError } from '../lib/error-message.ts';
 import { ProtocolError } from '../lib/protocol-error.ts';
 import { SpdyDecoder } from '../wire/spdy/decoder.ts';
 import {
@@ -315,8 +316,4 @@ export class SpdySession implements AsyncDisposable {
       this.#transport.resume();
     }
   }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

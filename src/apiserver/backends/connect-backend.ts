@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { asError, messageOf } from '../../lib/error-message.ts';
 import type { Dial, DialRoute } from '../../stream/dial.ts';
 import { type Backend, BackendError } from './backend.ts';
 
@@ -106,12 +107,4 @@ function explainTls(error: Error & { code?: string; cert?: { subjectaltname?: st
     return `${failed} certificate has expired or is not yet valid`;
   }
   return `tls: ${error.message}`;
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

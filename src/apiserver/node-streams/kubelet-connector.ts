@@ -5,6 +5,7 @@ import { connect as connectTls, createSecureContext, type SecureContext, type TL
 import { ApiError } from '../../api/errors.ts';
 import type { Node } from '../../api/kubernetes/core-v1.ts';
 import type { ObjectSource } from '../../auth/object-source.ts';
+import { messageOf } from '../../lib/error-message.ts';
 import type { Logger } from '../../lib/log.ts';
 import { request as httpRequest } from '../../lib/node-http.ts';
 import type { Dial } from '../../stream/dial.ts';
@@ -207,8 +208,4 @@ function sendRequest(socket: TLSSocket, options: KubeletRequest & { readonly hos
 
 function dialError(nodeName: string, why: string, cause?: unknown): ApiError {
   return new ApiError('', `error dialing backend: kubelet of node "${nodeName}": ${why}`, { code: 500, cause });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

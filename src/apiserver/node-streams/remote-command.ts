@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../../api/errors.ts';
+import { messageOf } from '../../lib/error-message.ts';
 import { type CommandStatus, internalErrorStatus } from '../../stream/command-status.ts';
 import type { RemoteCommand, RemoteCommandStreams } from '../../stream/remote-command.ts';
 import { openRemoteCommand } from '../../stream/remote-command-client.ts';
@@ -104,8 +105,4 @@ async function carrySizes(
   remote: { resize(size: { width: number; height: number }): void },
 ): Promise<void> {
   for await (const size of command.resizes) remote.resize(size);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, badRequest } from '../../api/errors.ts';
+import { messageOf } from '../../lib/error-message.ts';
 import { request as httpRequest } from '../../lib/node-http.ts';
 import type { Exchange, RequestContext } from '../exchange.ts';
 import type { ProxyConnections } from './proxy-connections.ts';
@@ -28,7 +29,7 @@ export async function proxyRequest(context: RequestContext, options: ProxyReques
   const { target, pool, prefix } = options;
   const answer = await exchangeHeads(exchange, options).catch((cause: unknown) => {
     if (cause instanceof ApiError && cause.code < 500) throw cause;
-    const message = `error trying to reach service: ${messageOf(cause)}`;
+    const message = `error trying to reach service: ${reasonOf(cause)}`;
     throw new ApiError('ServiceUnavailable', message, { cause });
   });
   pool.remember(answer.socket, [answer.headers['keep-alive'] ?? []].flat().join());
@@ -153,7 +154,6 @@ function forwardedUri(prefix: string, path: string): string {
   return prefix + (mark < 0 ? path : path.slice(0, mark));
 }
 
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/^error dialing backend: /, '');
+function reasonOf(error: unknown): string {
+  return messageOf(error).replace(/^error dialing backend: /, '');
 }

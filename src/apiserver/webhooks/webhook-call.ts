@@ -1,4 +1,5 @@
 import type { ResourceInfo } from '../../api/resource-info.ts';
+import { messageOf } from '../../lib/error-message.ts';
 import type { AdmissionAttributes } from '../admission/admission.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendPool } from '../backends/backend-pool.ts';
@@ -130,8 +131,4 @@ function startDeadline(ms: number, outer: AbortSignal | undefined): { signal: Ab
       outer?.removeEventListener('abort', abandon);
     },
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
