@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { asError, messageOf } from '../../lib/error-message.ts';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { messageOf } from '../../lib/error-message.ts';
 import type { Dial, DialRoute } from '../../stream/dial.ts';
+import { secureOver } from '../secure-over.ts';
 import { type Backend, BackendError } from './backend.ts';
 
 export interface ConnectOptions {
@@ -41,45 +42,21 @@ export function describe({ title, host, port, node }: Backend, route?: DialRoute
   ].join(', ');
 }
 
-function shakeHands(transport: Duplex, backend: Backend, signal: AbortSignal): Promise<TLSSocket> {
-  const { serverName, caPem, verify, client } = backend;
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      signal.removeEventListener('abort', abandon);
-      socket?.destroy();
-      transport.destroy();
-      reject(error);
-    };
-    const abandon = () => fail(asError(signal.reason));
-    let socket: TLSSocket | undefined;
-    try {
-      socket = connectTls({
-        socket: transport,
-        // An address is no server name in TLS; the certificate is checked against it all the same.
-        ...(isIP(serverName) ? { host: serverName } : { servername: serverName }),
-        ...(caPem !== undefined && { ca: caPem }),
-        ...(client && { cert: client.certificatePem, key: client.keyPem }),
-        rejectUnauthorized: verify,
-        minVersion: 'TLSv1.2',
-        ALPNProtocols: ['http/1.1'],
-      });
-    } catch (error) {
-      return fail(asError(error)); // a CA bundle that cannot be read
-    }
-    const connected = socket;
-    const lost = () => fail(new Error('the connection was closed during the TLS handshake'));
-    signal.addEventListener('abort', abandon, { once: true });
-    if (signal.aborted) return abandon();
-    connected.once('error', fail);
-    connected.once('close', lost);
-    connected.once('secureConnect', () => {
-      signal.removeEventListener('abort', abandon);
-      connected.off('error', fail);
-      connected.off('close', lost);
-      connected.on('error', () => {}); // whoever reads or writes sees it; one that rests in the pool may fail
-      resolve(connected);
-    });
-  });
+function shakeHands(
+  transport: Duplex,
+  { serverName, caPem, verify, client }: Backend,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const options: ConnectionOptions = {
+    // An address is no server name in TLS; the certificate is checked against it all the same.
+    ...(isIP(serverName) ? { host: serverName } : { servername: serverName }),
+    ...(caPem !== undefined && { ca: caPem }),
+    ...(client && { cert: client.certificatePem, key: client.keyPem }),
+    rejectUnauthorized: verify,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+  };
+  return secureOver(transport, options, { signal, lost: 'the connection was closed during the TLS handshake' });
 }
 
 const unknownAuthority = new Set([

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { ApiError } from '../../api/errors.ts';
 import type { Node } from '../../api/kubernetes/core-v1.ts';
 import type { ObjectSource } from '../../auth/object-source.ts';
@@ -11,6 +11,7 @@ import { request as httpRequest } from '../../lib/node-http.ts';
 import type { Dial } from '../../stream/dial.ts';
 import { requestUpgrade, type Upgraded } from '../../stream/request-upgrade.ts';
 import { UpgradeRefused } from '../../stream/upgrade-refused.ts';
+import { secureOver } from '../secure-over.ts';
 import { defaultPreferredAddressTypes, kubeletAddress } from './kubelet-address.ts';
 import { checkKubeletIdentity, explainTlsFailure } from './kubelet-identity.ts';
 
@@ -144,34 +145,13 @@ function shakeHands(
   transport: Duplex,
   { context, verify, nodeName, host, signal }: HandshakeOptions,
 ): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTls({
-      socket: transport,
-      secureContext: context,
-      servername: isIP(nodeName) ? '' : nodeName,
-      rejectUnauthorized: verify,
-      checkServerIdentity: (_name, certificate) => checkKubeletIdentity(certificate.raw, { nodeName, host }),
-    });
-    const fail = (error: Error) => {
-      signal.removeEventListener('abort', abandon);
-      socket.destroy();
-      transport.destroy();
-      reject(error);
-    };
-    const lost = () => fail(new Error('the connection was closed during the handshake'));
-    const abandon = () => fail(signal.reason);
-    signal.addEventListener('abort', abandon, { once: true });
-    if (signal.aborted) abandon();
-    socket.once('error', fail);
-    socket.once('close', lost);
-    socket.once('secureConnect', () => {
-      signal.removeEventListener('abort', abandon);
-      socket.off('error', fail);
-      socket.off('close', lost);
-      socket.on('error', () => {}); // whoever reads or writes sees it; a socket nobody uses any more may fail
-      resolve(socket);
-    });
-  });
+  const options: ConnectionOptions = {
+    secureContext: context,
+    servername: isIP(nodeName) ? '' : nodeName,
+    rejectUnauthorized: verify,
+    checkServerIdentity: (_name, certificate) => checkKubeletIdentity(certificate.raw, { nodeName, host }),
+  };
+  return secureOver(transport, options, { signal });
 }
 
 function sendRequest(socket: TLSSocket, options: KubeletRequest & { readonly host: string }): Promise<IncomingMessage> {

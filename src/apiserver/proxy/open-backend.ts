@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import type { Dial } from '../../stream/dial.ts';
 import { tuneSocket } from '../../stream/upgrade.ts';
 import type { Destination } from '../destinations/destination.ts';
+import { secureOver } from '../secure-over.ts';
 import { type BackendTrust, checkBackendIdentity } from './backend-trust.ts';
 
 const dialTimeoutMs = 30_000;
@@ -30,37 +31,24 @@ export function hostAndPort({ host, port }: Pick<Destination, 'host' | 'port'>):
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-function shakeHands(transport: Duplex, trust: Exclude<BackendTrust, { kind: 'plaintext' }>): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const verified = trust.kind === 'verified';
-    const socket = connectTls({
-      socket: transport,
-      ALPNProtocols: ['http/1.1'],
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: verified,
-      ...(verified && {
-        secureContext: trust.context,
-        servername: isIP(trust.serverName) ? '' : trust.serverName,
-        checkServerIdentity: (_name: string, { raw }: { raw: Uint8Array }) =>
-          checkBackendIdentity(raw, trust.serverName),
-      }),
-    });
-    const fail = (error: Error) => {
-      clearTimeout(timer);
-      socket.destroy();
-      transport.destroy();
-      reject(error);
-    };
-    const lost = () => fail(new Error('the connection was closed during the handshake'));
-    const timer = setTimeout(() => fail(new Error(`no handshake within ${handshakeTimeoutMs} ms`)), handshakeTimeoutMs);
-    socket.once('error', fail);
-    socket.once('close', lost);
-    socket.once('secureConnect', () => {
-      clearTimeout(timer);
-      socket.off('close', lost);
-      socket.off('error', fail);
-      socket.on('error', () => {}); // whoever reads or writes sees it
-      resolve(socket);
-    });
-  });
+async function shakeHands(transport: Duplex, trust: Exclude<BackendTrust, { kind: 'plaintext' }>): Promise<Duplex> {
+  const verified = trust.kind === 'verified';
+  const options: ConnectionOptions = {
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: verified,
+    ...(verified && {
+      secureContext: trust.context,
+      servername: isIP(trust.serverName) ? '' : trust.serverName,
+      checkServerIdentity: (_name: string, { raw }: { raw: Uint8Array }) => checkBackendIdentity(raw, trust.serverName),
+    }),
+  };
+  const late = new AbortController();
+  const giveUp = () => late.abort(new Error(`no handshake within ${handshakeTimeoutMs} ms`));
+  const timer = setTimeout(giveUp, handshakeTimeoutMs);
+  try {
+    return await secureOver(transport, options, { signal: late.signal });
+  } finally {
+    clearTimeout(timer);
+  }
 }
