@@ -6,7 +6,7 @@ import type { ApiServer } from '../apiserver/listen.ts';
 import type { ApiClient } from '../client/client.ts';
 import { connectApi } from '../client/connect.ts';
 import { createEgress } from '../egress/create-egress.ts';
-import { loadEgressSelector } from '../egress/load-egress-selector.ts';
+import type { EgressSelector } from '../egress/egress-selector.ts';
 import type { SshTunnelsConfig } from '../egress/ssh/open-ssh-tunnels.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
@@ -83,6 +83,9 @@ export async function startControlPlane(
   const { log, clock = systemClock } = options;
   await using parts = new AsyncDisposableStack();
   const metrics = new Metrics();
+  const { egressSelectorFile } = config;
+  const ssh = config.ssh && parts.use(await openSsh(config.ssh, { log, clock, metrics }));
+  const selector = egressSelectorFile !== undefined ? await openSelector(egressSelectorFile, log) : undefined;
   let api: ApiServer | undefined; // egress reads nodes' routes from it, and it is given the way to nodes
   const tunnel = parts.use(
     await listenKonnectivity(
@@ -90,9 +93,6 @@ export async function startControlPlane(
       { log: log.with({ component: 'tunnel' }), signal: new AbortController().signal, metrics },
     ),
   );
-  const { egressSelectorFile } = config;
-  const ssh = config.ssh && parts.use(await openSsh(config.ssh, { log, clock, metrics }));
-  const selector = egressSelectorFile === undefined ? undefined : await loadEgressSelector(egressSelectorFile, { log });
   const dial =
     options.dial ??
     createEgress({ objects: () => api?.objects, tunnel: tunnel.dial, ssh: ssh?.dial, selector, metrics, log });
@@ -222,6 +222,11 @@ async function openSsh(
 ) {
   const { openSshTunnels } = await import('../egress/ssh/open-ssh-tunnels.ts');
   return openSshTunnels(config, { log: log.with({ component: 'ssh' }), clock, metrics });
+}
+
+async function openSelector(file: string, log: Logger): Promise<EgressSelector> {
+  const { loadEgressSelector } = await import('../egress/load-egress-selector.ts');
+  return loadEgressSelector(file, { log });
 }
 
 function openPki(config: ControlPlaneConfig, log: Logger, clock: Clock): Promise<ClusterPki> {

@@ -1,5 +1,5 @@
 import type { ConnectHandler } from '../apiserver/review.ts';
-import { type ControlPlaneProbeOptions, probeControlPlane } from '../doctor/control-plane-probes.ts';
+import type { ControlPlaneProbeOptions } from '../doctor/control-plane-probes.ts';
 import { pathReport } from '../doctor/path-report.ts';
 
 /** Where the API server tells what it found on its own paths. */
@@ -9,11 +9,15 @@ export const pathsPath = '/fairlead/paths';
 export function pathsHandler(options: () => ControlPlaneProbeOptions): ConnectHandler {
   let walking: Promise<string> | undefined;
   return async ({ exchange }) => {
-    walking ??= probeControlPlane(options())
-      .then((items) => JSON.stringify(pathReport(items)))
-      .finally(() => {
-        walking = undefined;
-      });
+    walking ??= walk(options()).finally(() => {
+      walking = undefined;
+    });
     exchange.respond(200, { 'content-type': 'application/json' }, await walking);
   };
+}
+
+/** The probes are loaded when somebody asks, not at every start. */
+async function walk(options: ControlPlaneProbeOptions): Promise<string> {
+  const { probeControlPlane } = await import('../doctor/control-plane-probes.ts');
+  return JSON.stringify(pathReport(await probeControlPlane(options)));
 }
