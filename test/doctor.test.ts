@@ -72,6 +72,19 @@ test('a tunnel without its agent is named, and the way through it, and not the k
   assert.equal(report.items.find(({ path }) => path === 'kubelet-apiserver')?.verdict, 'proved');
 });
 
+test('a label that names no route is named, and the other paths are walked all the same', async () => {
+  await using cluster = await createCluster();
+  await cluster.addNode({ name: 'n1', runtime: 'simulated' });
+  const patch = { metadata: { labels: { [nodeRouteLabel]: 'pigeon' } } };
+  await cluster.client.patch<Node>(nodes, { name: 'n1' }, patch, merge);
+  const report = await walk(cluster);
+  assert.ok(faulty(report).length > 0);
+  for (const { path, cause } of faulty(report)) {
+    assert.match(path, /^apiserver-kubelet-/);
+    assert.match(cause ?? '', /fairlead\.dev\/route=pigeon names no route/);
+  }
+});
+
 test('a right that the API server lacks at the kubelet is named', async () => {
   await using cluster = await createCluster();
   const roles = { group: 'rbac.authorization.k8s.io', version: 'v1', resource: 'clusterroles' };

@@ -1,6 +1,6 @@
 import type { Lease } from '../api/kubernetes/coordination-v1.ts';
 import type { Node } from '../api/kubernetes/core-v1.ts';
-import { recordedRoute } from '../api/node-route.ts';
+import { nodeRouteLabel } from '../api/node-route.ts';
 import type { ObjectSource } from '../auth/object-source.ts';
 import { CertificateAuthority, createAuthorityCertificate } from '../pki/certificate-authority.ts';
 import { generateKeyPair } from '../pki/key.ts';
@@ -97,7 +97,7 @@ function heartbeat(node: Node, objects: ObjectSource): PathResult[] {
 
 function agentOf(node: Node, { agents }: ControlPlaneProbeOptions): PathResult[] {
   const name = node.metadata?.name ?? '';
-  if (recordedRoute(node) !== 'tunnel') return [];
+  if (node.metadata?.labels?.[nodeRouteLabel] !== 'tunnel') return []; // a label that names no route is told by the dials
   const path = { path: 'agent-tunnel-server', title: 'agent → tunnel server', node: name };
   const hops = [{ from: `agent of ${name}`, to: 'tunnel server', identity: `system:node:${name}` }];
   if (agents().has(name)) return [{ ...path, verdict: 'proved', hops }];
